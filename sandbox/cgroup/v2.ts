@@ -1,0 +1,139 @@
+// A job's group on cgroup v2 (Documentation/admin-guide/cgroup-v2.rst): one folder.
+import { closeSync, openSync } from "node:fs";
+import type { Limits, Usage } from "../spec.ts";
+import { POLLPRI } from "../sys/poll.ts";
+import { readControl, readControlDescriptor, readControlIfThere, writeControl } from "./control-file.ts";
+import { counter, parseCounter } from "./counters.ts";
+import { makeGroup, removeGroup } from "./folder.ts";
+import type { Group, GroupRequest, V2Controller, V2Plan } from "./group.ts";
+import { formatIoMax } from "./io-max.ts";
+import { checkLimits, checkRequest, cpuPeriodUs, cpuQuotaUs } from "./limits.ts";
+import { apply, type Setting } from "./setting.ts";
+
+/** Makes the group with its limits; what was made is removed again when a limit fails. Throws CgroupError. */
+export function createV2Group(plan: V2Plan, request: GroupRequest): Group {
+  checkRequest(request, plan.unenforceable);
+  const folder = `${plan.root}/jobs/${request.name}`;
+  makeGroup(folder);
+  try {
+    apply(v2Settings(folder, plan.controllers, request.limits, request.disks).filter((setting) => !setting.initial));
+    return new V2Group(folder, plan, plan.controllers.includes("memory") ? openMemoryEvents(folder) : -1);
+  } catch (error) {
+    removeGroup(folder);
+    throw error;
+  }
+}
+
+/** A group that exists, for its figures and limits; without out-of-memory events. */
+export function openV2Group(plan: V2Plan, name: string): Group {
+  return new V2Group(`${plan.root}/jobs/${name}`, plan, -1);
+}
+
+/** The files that a request writes; only those of controllers that the host has. */
+export function v2Settings(
+  folder: string,
+  controllers: readonly V2Controller[],
+  limits: Limits,
+  disks: readonly string[],
+): Setting[] {
+  const { cpus, memoryBytes, pids, ioBytesPerSecond } = limits;
+  const settings: Setting[] = [];
+  if (controllers.includes("cpu")) {
+    const value = `${cpus === 0 ? "max" : cpuQuotaUs(cpus)} ${cpuPeriodUs}`;
+    settings.push({ field: "cpus", folder, file: "cpu.max", value, initial: cpus === 0 });
+  }
+  if (controllers.includes("memory")) settings.push(...memorySettings(folder, memoryBytes));
+  if (controllers.includes("pids")) {
+    const value = pids === 0 ? "max" : String(pids);
+    settings.push({ field: "pids", folder, file: "pids.max", value, initial: pids === 0 });
+  }
+  if (controllers.includes("io")) {
+    const initial = ioBytesPerSecond === 0;
+    const rate = initial ? Number.POSITIVE_INFINITY : ioBytesPerSecond;
+    for (const disk of disks) {
+      const value = formatIoMax({ disk, readBytesPerSecond: rate, writeBytesPerSecond: rate });
+      settings.push({ field: "ioBytesPerSecond", folder, file: "io.max", value, initial });
+    }
+  }
+  return settings;
+}
+
+function memorySettings(folder: string, memoryBytes: number): Setting[] {
+  const initial = memoryBytes === 0;
+  const memory = { field: "memoryBytes", folder, initial } as const;
+  return [
+    { ...memory, file: "memory.max", value: initial ? "max" : String(memoryBytes) },
+    { ...memory, file: "memory.swap.max", value: initial ? "max" : "0", missing: "swap must be off" },
+    // Since 4.19: out of memory ends the whole job instead of one of its processes.
+    { ...memory, file: "memory.oom.group", value: initial ? "0" : "1", missing: "ignore" },
+  ];
+}
+
+/** Once read, the descriptor reports the next change; unread, poll would report the first state as a change. */
+function openMemoryEvents(folder: string): number {
+  const fd = openSync(`${folder}/memory.events`, "r");
+  readControlDescriptor(fd);
+  return fd;
+}
+
+class V2Group implements Group {
+  readonly folders: readonly string[];
+  readonly oomEvents: { readonly fd: number; readonly events: number };
+  readonly #folder: string;
+  readonly #plan: V2Plan;
+  #highestSeenBytes = 0;
+
+  constructor(folder: string, plan: V2Plan, memoryEvents: number) {
+    this.#folder = folder;
+    this.#plan = plan;
+    this.folders = [folder];
+    this.oomEvents = { fd: memoryEvents, events: POLLPRI };
+  }
+
+  enter(): void {
+    writeControl(this.#folder, "cgroup.procs", "0");
+  }
+
+  usage(): Usage {
+    const hasMemory = this.#plan.controllers.includes("memory");
+    const memoryBytes = hasMemory ? this.#number("memory.current") : 0;
+    return {
+      // cpu.stat is there without the cpu controller too.
+      cpuSeconds: counter(readControl(this.#folder, "cpu.stat"), "usage_usec") / 1e6,
+      memoryBytes,
+      memoryPeakBytes: hasMemory ? this.#peak(memoryBytes) : 0,
+      pids: this.#plan.controllers.includes("pids") ? this.#number("pids.current") : 0,
+    };
+  }
+
+  oomKills(): number {
+    if (!this.#plan.controllers.includes("memory")) return 0;
+    const { fd } = this.oomEvents;
+    return counter(fd === -1 ? readControl(this.#folder, "memory.events") : readControlDescriptor(fd), "oom_kill");
+  }
+
+  update(limits: Limits, disks: readonly string[]): void {
+    checkLimits(limits, disks, this.#plan.unenforceable);
+    apply(v2Settings(this.#folder, this.#plan.controllers, limits, disks));
+  }
+
+  kill(): void {
+    writeControl(this.#folder, "cgroup.kill", "1");
+  }
+
+  remove(): void {
+    if (this.oomEvents.fd !== -1) closeSync(this.oomEvents.fd);
+    removeGroup(this.#folder);
+  }
+
+  #number(file: string): number {
+    return parseCounter(readControl(this.#folder, file), file);
+  }
+
+  /** memory.peak is there since 5.19; before it, the highest of the figures asked for so far. */
+  #peak(memoryBytes: number): number {
+    const peak = readControlIfThere(this.#folder, "memory.peak");
+    this.#highestSeenBytes = Math.max(this.#highestSeenBytes, memoryBytes);
+    return peak === null ? this.#highestSeenBytes : parseCounter(peak, "memory.peak");
+  }
+}

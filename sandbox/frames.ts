@@ -1,0 +1,57 @@
+// How the processes of podium talk: frames on stream sockets. `u32 little endian: payload bytes | u8: type | payload`.
+
+export interface Frame {
+  readonly type: number;
+  readonly payload: Buffer;
+}
+
+const headerBytes = 5;
+/** Larger than any request that the API lets through, small enough to bound a receiver's memory. */
+export const maxPayloadBytes = 16 << 20;
+
+export function encodeFrame(type: number, payload: Uint8Array): Buffer {
+  if (payload.length > maxPayloadBytes) throw new RangeError(`frame payload of ${payload.length} bytes: at most ${maxPayloadBytes}`);
+  const frame = Buffer.allocUnsafe(headerBytes + payload.length);
+  frame.writeUInt32LE(payload.length, 0);
+  frame.writeUInt8(type, 4);
+  frame.set(payload, headerBytes);
+  return frame;
+}
+
+export function encodeJson(type: number, value: unknown): Buffer {
+  return encodeFrame(type, Buffer.from(JSON.stringify(value)));
+}
+
+export class FrameError extends Error {
+  override readonly name = "FrameError";
+}
+
+/** Cuts a byte stream into frames: `push` what arrived, then `next` until it gives null. */
+export class FrameReader {
+  #pending: Buffer[] = [];
+  #length = 0;
+
+  push(chunk: Buffer): void {
+    this.#pending.push(chunk);
+    this.#length += chunk.length;
+  }
+
+  /** The next whole frame, or null until more bytes arrive. Throws FrameError on an impossible length. */
+  next(): Frame | null {
+    if (this.#length < headerBytes) return null;
+    const bytes = this.#joined();
+    const payloadBytes = bytes.readUInt32LE(0);
+    if (payloadBytes > maxPayloadBytes) throw new FrameError(`frame claims ${payloadBytes} bytes: at most ${maxPayloadBytes}`);
+    const end = headerBytes + payloadBytes;
+    if (bytes.length < end) return null;
+    this.#pending = [bytes.subarray(end)];
+    this.#length = bytes.length - end;
+    return { type: bytes.readUInt8(4), payload: bytes.subarray(headerBytes, end) };
+  }
+
+  #joined(): Buffer {
+    const bytes = this.#pending.length === 1 ? (this.#pending[0] as Buffer) : Buffer.concat(this.#pending);
+    this.#pending = [bytes];
+    return bytes;
+  }
+}

@@ -1,0 +1,59 @@
+// The command's process, from init's side: the fork, and what its set-up reported.
+import type { Context } from "../setup/context.ts";
+import { becomeCommand, execMark } from "../setup/steps.ts";
+import { close, O_NONBLOCK, pipe, read } from "../sys/descriptors.ts";
+import { POLLIN, type PollSet } from "../sys/poll.ts";
+import { fork } from "../sys/process.ts";
+import type { SetupFailure } from "../zygote/protocol.ts";
+
+/** `pending` at the end means that the process died before it could say anything. */
+export type Setup = "pending" | "executed" | SetupFailure;
+
+const largestReport = 64 << 10;
+const pidBytes = 4;
+
+export class Command {
+  /** As the job's pid namespace sees it: what init signals and reaps. */
+  readonly pid: number;
+  readonly #status: number;
+  #report = Buffer.alloc(0);
+  #slot = -1;
+  setup: Setup = "pending";
+
+  constructor(context: Context) {
+    const status = pipe(O_NONBLOCK);
+    this.pid = fork();
+    if (this.pid === 0) becomeCommand(context, status.write);
+    close(status.write);
+    this.#status = status.read;
+  }
+
+  /** As the host sees it; known once `setup` is no longer pending. */
+  get hostPid(): number {
+    return this.#report.length < pidBytes ? 0 : this.#report.readUInt32LE(0);
+  }
+
+  watch(set: PollSet): void {
+    this.#slot = this.setup === "pending" ? set.add(this.#status, POLLIN) : -1;
+  }
+
+  advance(set: PollSet): void {
+    if (this.#slot >= 0 && set.ready(this.#slot) !== 0) this.finish();
+  }
+
+  /** Reads what the set-up reported (steps.ts): the host pid, then `execMark` or the failed step; exec closes the pipe. */
+  finish(): void {
+    while (this.setup === "pending") {
+      const chunk = Buffer.alloc(largestReport);
+      const n = read(this.#status, chunk);
+      if (n === null || n === 0) return this.#conclude(n === 0);
+      this.#report = Buffer.concat([this.#report, chunk.subarray(0, n)]);
+    }
+  }
+
+  #conclude(closed: boolean): void {
+    const said = this.#report.toString("utf8", pidBytes);
+    if (!closed || said === "") return;
+    this.setup = said === execMark ? "executed" : (JSON.parse(said.replace(execMark, "")) as SetupFailure);
+  }
+}

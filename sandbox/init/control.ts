@@ -1,0 +1,76 @@
+// The control socket of one job (protocol.ts): a listener and the connections that were accepted on it.
+import { type Frame, FrameReader } from "../frames.ts";
+import { close, read } from "../sys/descriptors.ts";
+import { POLLIN, type PollSet } from "../sys/poll.ts";
+import { accept, listenUnix } from "../sys/sockets.ts";
+
+const chunkBytes = 64 << 10;
+
+/** Says whether the sender may go on, or must wait because the command's stdin has no room. */
+export type Flow = "on" | "wait";
+
+interface Connection {
+  readonly fd: number;
+  readonly frames: FrameReader;
+  waiting: boolean;
+  slot: number;
+}
+
+export class ControlSocket {
+  readonly #listener: number;
+  readonly #chunk = Buffer.allocUnsafe(chunkBytes);
+  readonly #connections = new Set<Connection>();
+  #slot = -1;
+
+  /** The folder is named by a descriptor, since a socket's path has room for 107 bytes only. */
+  constructor(folderFd: number) {
+    this.#listener = listenUnix(`/proc/self/fd/${folderFd}/control`);
+  }
+
+  watch(set: PollSet): void {
+    this.#slot = set.add(this.#listener, POLLIN);
+    for (const connection of this.#connections) {
+      connection.slot = connection.waiting ? -1 : set.add(connection.fd, POLLIN);
+    }
+  }
+
+  /** Reads what came and hands each whole frame to `handle`. `room`: stdin can take more, so nobody need wait. */
+  advance(set: PollSet, room: boolean, handle: (frame: Frame) => Flow): void {
+    for (const connection of this.#connections) {
+      if (room) connection.waiting = false;
+      const readable = connection.slot >= 0 && set.ready(connection.slot) !== 0;
+      if (!this.#serve(connection, readable, handle)) this.#drop(connection);
+    }
+    if (set.ready(this.#slot) !== 0) this.#acceptAll();
+  }
+
+  #acceptAll(): void {
+    for (let fd = accept(this.#listener); fd !== null; fd = accept(this.#listener)) {
+      this.#connections.add({ fd, frames: new FrameReader(), waiting: false, slot: -1 });
+    }
+  }
+
+  /** False when the connection is over, or spoke no frames of ours. */
+  #serve(connection: Connection, readable: boolean, handle: (frame: Frame) => Flow): boolean {
+    try {
+      if (readable) {
+        const n = read(connection.fd, this.#chunk);
+        if (n === 0) return false;
+        if (n !== null) connection.frames.push(Buffer.from(this.#chunk.subarray(0, n)));
+      }
+      while (!connection.waiting) {
+        const frame = connection.frames.next();
+        if (frame === null) break;
+        connection.waiting = handle(frame) === "wait";
+      }
+      return true;
+    } catch {
+      return false;
+    }
+  }
+
+  #drop(connection: Connection): void {
+    close(connection.fd);
+    this.#connections.delete(connection);
+  }
+}

@@ -1,0 +1,122 @@
+// pid 1 of one job: a forked copy of the zygote, host root, in the host's mount namespace, without an event loop.
+// It moves the command's output into the job folder, feeds its stdin, passes signals on, keeps the deadline, reaps, and
+// writes down how the job ended. It looks up no name, loads no library and walks no path of the job's root.
+import { readlinkSync, unlinkSync, writeFileSync, writeSync } from "node:fs";
+import { createGroup } from "../cgroup/create.ts";
+import type { CgroupPlan, Group } from "../cgroup/group.ts";
+import { encodeJson } from "../frames.ts";
+import type { Context } from "../setup/context.ts";
+import { StepError, step } from "../setup/step.ts";
+import { close, O_DIRECTORY, O_PATH, open, write } from "../sys/descriptors.ts";
+import { exitNow, setsid, setUndumpable } from "../sys/process.ts";
+import { openSignalFd } from "../sys/signals.ts";
+import { MessageType, type SetupFailure, type StartMessage } from "../zygote/protocol.ts";
+import type { UserNamespace } from "../zygote/user-namespaces.ts";
+import { ControlSocket } from "./control.ts";
+import { Input } from "./input.ts";
+import { type End, exitRecord } from "./outcome.ts";
+import { Output } from "./output.ts";
+import { prepareRecord, writeRecord } from "./record.ts";
+import { type Parts, Supervisor } from "./supervisor.ts";
+
+export interface InitContext {
+  readonly start: StartMessage;
+  readonly cgroup: CgroupPlan;
+  readonly stage: string;
+  /** The socket to the server; closed once the job runs, unless the job is bound to it. */
+  readonly server: number;
+  readonly userNamespace: UserNamespace;
+}
+
+/** Never returns. */
+export function runInit(context: InitContext): never {
+  const { start } = context;
+  const initPid = Number(readlinkSync("/proc/self"));
+  try {
+    process.title = "init";
+    setUndumpable();
+    setsid();
+    const record = step("record", () => prepareRecord(start.folder));
+    const end = supervise(context, initPid);
+    writeRecord(record, exitRecord(start.spec, end));
+    if (end.failure !== null) tell(context, MessageType.failed, end.failure);
+  } catch (error) {
+    tell(context, MessageType.failed, failureOf(error));
+    exitNow(1);
+  }
+  exitNow(0);
+}
+
+/** From nothing to nothing: when it returns, no process and no group of the job is left. Whatever fails is in the End. */
+function supervise(context: InitContext, initPid: number): End {
+  const { start } = context;
+  let group: Group | null = null;
+  try {
+    const request = { name: start.job, limits: start.spec.limits, disks: start.disks };
+    const made = step("cgroup", () => createGroup(context.cgroup, request));
+    group = made;
+    const parts = step("init", () => acquire(context, initPid, made));
+    const end = new Supervisor(parts, commandContext(context, parts)).run();
+    unlinkSync(`${start.folder}/control`);
+    return end;
+  } catch (error) {
+    return failedEnd(failureOf(error));
+  } finally {
+    if (group !== null) removeGroup(group);
+  }
+}
+
+function acquire(context: InitContext, initPid: number, group: Group): Parts {
+  const { start, server } = context;
+  const folder = open(start.folder, O_PATH | O_DIRECTORY);
+  const control = new ControlSocket(folder);
+  close(folder);
+  return {
+    spec: start.spec,
+    group,
+    control,
+    input: start.spec.stdin === "stream" ? new Input() : null,
+    outputs: [new Output(`${start.folder}/stdout`), new Output(`${start.folder}/stderr`)],
+    signals: openSignalFd(),
+    owner: start.bound ? server : -1,
+    onExec: (pid, startedAtMs) => {
+      writeFileSync(`${start.folder}/pid`, `${pid}\n`, { mode: 0o600 });
+      tell(context, MessageType.started, { pid, initPid, startedAtMs });
+      if (!start.bound) close(server);
+    },
+  };
+}
+
+function commandContext({ start, stage, userNamespace }: InitContext, parts: Parts): Context {
+  return {
+    spec: start.spec,
+    group: parts.group,
+    userNamespace: userNamespace.fd,
+    idBase: userNamespace.idBase,
+    stage,
+    stdio: { in: parts.input?.readEnd ?? null, out: parts.outputs[0].writeEnd, err: parts.outputs[1].writeEnd },
+  };
+}
+
+function removeGroup(group: Group): void {
+  try {
+    group.remove();
+  } catch (error) {
+    writeSync(2, `podium: init: ${(error as Error).message}; the next start of podium removes it\n`);
+  }
+}
+
+function failureOf(error: unknown): SetupFailure {
+  if (error instanceof StepError) return error.failure;
+  return { step: "init", errno: "", message: String((error as Error).stack ?? error) };
+}
+
+function failedEnd(failure: SetupFailure): End {
+  const usage = { cpuSeconds: 0, memoryBytes: 0, memoryPeakBytes: 0, pids: 0 };
+  return { status: null, failure, ending: null, oomKills: 0, startedAtMs: 0, finishedAtMs: Date.now(), usage };
+}
+
+/** One frame in one write: frames of the zygote and of other inits on the same socket are never torn. */
+function tell({ server, start }: InitContext, type: number, body: object): void {
+  write(server, encodeJson(type, { job: start.job, ...body }));
+}

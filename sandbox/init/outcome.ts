@@ -1,0 +1,83 @@
+// From what happened to what is told: one cause for each end (docs/contract.md).
+import { constants } from "node:os";
+import type { Cause, ExitRecord, SandboxSpec, Usage } from "../spec.ts";
+import { exitOf, signalOf } from "../sys/process.ts";
+import { formatDuration, formatSize } from "../units.ts";
+import type { SetupFailure } from "../zygote/protocol.ts";
+
+/** Why init itself ended the job; the first reason stays. */
+export type Ending =
+  | { readonly cause: "STOPPED"; readonly by: string }
+  | { readonly cause: "TIMEOUT" }
+  | { readonly cause: "OOM" };
+
+export interface End {
+  /** Wait status of the command; null when it never ran. */
+  readonly status: number | null;
+  readonly failure: SetupFailure | null;
+  readonly ending: Ending | null;
+  readonly oomKills: number;
+  readonly startedAtMs: number;
+  readonly finishedAtMs: number;
+  readonly usage: Usage;
+}
+
+const signalNames = new Map<number, string>(Object.entries(constants.signals).map(([name, number]) => [number, name]));
+const firstRealtime = 34;
+
+/** `SIGTERM` for 15, `SIGRTMIN+2` for 36 (signal(7)). */
+export function signalName(number: number): string {
+  return signalNames.get(number) ?? (number >= firstRealtime ? `SIGRTMIN+${number - firstRealtime}` : `SIG${number}`);
+}
+
+export function exitRecord(spec: SandboxSpec, end: End): ExitRecord {
+  const exitCode = end.status === null ? null : exitOf(end.status);
+  const number = end.status === null ? null : signalOf(end.status);
+  const signal = number === null ? null : signalName(number);
+  const cause = causeOf(end, signal);
+  return {
+    cause,
+    exitCode: cause === "START_FAILED" ? null : exitCode,
+    signal: cause === "START_FAILED" ? null : signal,
+    by: end.ending?.cause === "STOPPED" ? end.ending.by : "",
+    message: messageOf(cause, spec, end, exitCode, signal),
+    step: end.failure?.step ?? "",
+    errno: end.failure?.errno ?? "",
+    startedAtMs: end.startedAtMs,
+    finishedAtMs: end.finishedAtMs,
+    usage: end.usage,
+  };
+}
+
+function causeOf({ failure, ending, oomKills }: End, signal: string | null): Cause {
+  if (failure !== null) return "START_FAILED";
+  if (ending !== null) return ending.cause;
+  if (oomKills > 0) return "OOM";
+  if (signal === "SIGSYS") return "SECCOMP";
+  return signal === null ? "EXITED" : "SIGNALED";
+}
+
+function messageOf(cause: Cause, spec: SandboxSpec, end: End, exitCode: number | null, signal: string | null): string {
+  switch (cause) {
+    case "START_FAILED":
+      return end.failure?.message ?? "";
+    case "OOM":
+      return `out of memory (limit ${formatSize(spec.limits.memoryBytes)}, peak ${formatSize(end.usage.memoryPeakBytes)})`;
+    case "TIMEOUT":
+      return `ran longer than its timeout of ${formatDuration(spec.timeoutMs)}`;
+    case "STOPPED":
+      return `stopped by ${end.ending?.cause === "STOPPED" ? end.ending.by : ""}`;
+    case "SECCOMP":
+      return "made a system call that its seccomp profile forbids";
+    case "SIGNALED":
+      return `ended by ${signal}`;
+    default:
+      return `exited with code ${exitCode}`;
+  }
+}
+
+/** The job's state in words, as the file `state` has it. */
+export function stateOf(record: ExitRecord): "COMPLETED" | "FAILED" {
+  const finished = record.cause === "EXITED" || record.cause === "STOPPED";
+  return finished && record.exitCode === 0 ? "COMPLETED" : "FAILED";
+}

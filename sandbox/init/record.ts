@@ -1,0 +1,58 @@
+// The exit record and the state file. Their space is set aside while the job starts, so that a full disk at the end cannot
+// make podium lie; both appear by rename, so that a reader finds the old or the new, never a part.
+import { closeSync, fsyncSync, ftruncateSync, openSync, renameSync, unlinkSync, writeSync } from "node:fs";
+import type { ExitRecord } from "../spec.ts";
+import { stateOf } from "./outcome.ts";
+
+const reservedBytes = 4096;
+
+interface Prepared {
+  readonly fd: number;
+  readonly temporary: string;
+  readonly final: string;
+}
+
+export interface PreparedRecord {
+  readonly exit: Prepared;
+  readonly state: Prepared;
+}
+
+/** Reserves both files in the job folder (an absolute path). Throws ENOSPC now rather than at the end. */
+export function prepareRecord(folder: string): PreparedRecord {
+  return { exit: reserve(folder, "exit.json"), state: reserve(folder, "state") };
+}
+
+function reserve(folder: string, name: string): Prepared {
+  const temporary = `${folder}/${name}.next`;
+  const fd = openSync(temporary, "w", 0o600);
+  writeSync(fd, Buffer.alloc(reservedBytes, " "));
+  return { fd, temporary, final: `${folder}/${name}` };
+}
+
+/** Writes the outcome for good: first the record, then the state, each synced before it takes its name. */
+export function writeRecord(prepared: PreparedRecord, record: ExitRecord): void {
+  finish(prepared.exit, `${JSON.stringify(shortened(record))}\n`);
+  finish(prepared.state, `${stateOf(record)}\n`);
+}
+
+const longestMessage = 2000;
+
+function shortened(record: ExitRecord): ExitRecord {
+  return { ...record, message: record.message.slice(0, longestMessage), by: record.by.slice(0, 100) };
+}
+
+function finish({ fd, temporary, final }: Prepared, text: string): void {
+  const length = writeSync(fd, text, 0);
+  ftruncateSync(fd, length);
+  fsyncSync(fd);
+  closeSync(fd);
+  renameSync(temporary, final);
+}
+
+/** Gives the reserved files back when the job is not to have a record of init's. */
+export function discardRecord(prepared: PreparedRecord): void {
+  for (const { fd, temporary } of [prepared.exit, prepared.state]) {
+    closeSync(fd);
+    unlinkSync(temporary);
+  }
+}

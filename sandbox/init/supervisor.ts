@@ -1,0 +1,204 @@
+// The life of one command: one poll(2) loop from its fork to the moment when nothing of the job is left.
+import { constants } from "node:os";
+import type { Group } from "../cgroup/group.ts";
+import type { Frame } from "../frames.ts";
+import type { Context } from "../setup/context.ts";
+import type { SandboxSpec } from "../spec.ts";
+import { POLLIN, PollSet } from "../sys/poll.ts";
+import { kill, reap, waitForAny } from "../sys/process.ts";
+import { nextSignal } from "../sys/signals.ts";
+import { formatSize } from "../units.ts";
+import type { SetupFailure } from "../zygote/protocol.ts";
+import { Command } from "./command.ts";
+import type { ControlSocket, Flow } from "./control.ts";
+import { Deadlines } from "./deadlines.ts";
+import type { Input } from "./input.ts";
+import type { End, Ending } from "./outcome.ts";
+import type { Output } from "./output.ts";
+import { ControlType, type SignalMessage, type StopMessage } from "./protocol.ts";
+
+const { SIGCHLD, SIGCONT, SIGHUP, SIGINT, SIGKILL, SIGTERM } = constants.signals;
+const everybody = -1;
+/** TERM to the command at its deadline, KILL to all after this. */
+const timeoutGraceMs = 1000;
+/** When somebody on the host signals init itself. */
+const hostGraceMs = 10_000;
+
+export interface Parts {
+  readonly spec: SandboxSpec;
+  readonly group: Group;
+  readonly control: ControlSocket;
+  readonly input: Input | null;
+  readonly outputs: readonly [Output, Output];
+  readonly signals: number;
+  /** A descriptor whose hang-up ends the job, or -1. */
+  readonly owner: number;
+  readonly onExec: (hostPid: number, atMs: number) => void;
+}
+
+export class Supervisor {
+  readonly #parts: Parts;
+  readonly #command: Command;
+  readonly #set = new PollSet();
+  readonly #deadlines: Deadlines;
+  #ending: Ending | null = null;
+  #status: number | null = null;
+  #startedAtMs = 0;
+
+  constructor(parts: Parts, context: Context) {
+    this.#parts = parts;
+    this.#deadlines = new Deadlines(parts.spec.timeoutMs);
+    this.#command = new Command(context);
+    for (const output of parts.outputs) output.closeWriteEnd();
+    parts.input?.closeReadEnd();
+  }
+
+  run(): End {
+    while (this.#status === null) this.#round();
+    this.#command.finish();
+    this.#noticeExec();
+    this.#endEverybody();
+    this.#drain();
+    const oomKills = this.#parts.group.oomKills();
+    return {
+      status: this.#status,
+      failure: this.#failure(oomKills),
+      ending: this.#ending,
+      oomKills,
+      startedAtMs: this.#startedAtMs,
+      finishedAtMs: Date.now(),
+      usage: { ...this.#parts.group.usage(), memoryBytes: 0, pids: 0 },
+    };
+  }
+
+  #round(): void {
+    const { control, input, outputs, group, owner, signals } = this.#parts;
+    const set = this.#set;
+    set.clear();
+    const signal = set.add(signals, POLLIN);
+    const hangUp = set.add(owner, 0);
+    const oom = set.add(group.oomEvents.fd, group.oomEvents.events);
+    this.#command.watch(set);
+    control.watch(set);
+    input?.watch(set);
+    for (const output of outputs) output.watch(set);
+    set.wait(this.#deadlines.untilNextMs());
+    if (set.ready(oom) !== 0) this.#deadlines.watchOom();
+    if (set.ready(hangUp) !== 0) this.#killAll({ cause: "STOPPED", by: "the end of its podium" });
+    this.#command.advance(set);
+    this.#noticeExec();
+    input?.advance(set);
+    control.advance(set, input?.ready ?? true, (frame) => this.#obey(frame));
+    for (const output of outputs) output.advance(set);
+    if (set.ready(signal) !== 0) this.#takeSignals();
+    this.#keepDeadlines();
+  }
+
+  #noticeExec(): void {
+    if (this.#startedAtMs !== 0 || this.#command.setup !== "executed") return;
+    this.#startedAtMs = Date.now();
+    this.#parts.onExec(this.#command.hostPid, this.#startedAtMs);
+  }
+
+  #obey(frame: Frame): Flow {
+    const { input } = this.#parts;
+    switch (frame.type) {
+      case ControlType.signal:
+        this.#signal((JSON.parse(frame.payload.toString()) as SignalMessage).signal);
+        break;
+      case ControlType.stop:
+        this.#stop(JSON.parse(frame.payload.toString()) as StopMessage);
+        break;
+      case ControlType.input:
+        input?.feed(frame.payload);
+        break;
+      case ControlType.inputEnd:
+        input?.end();
+        break;
+      default:
+        throw new Error(`unknown control frame ${frame.type}`);
+    }
+    return input === null || input.ready ? "on" : "wait";
+  }
+
+  #signal(signal: number): void {
+    kill(this.#command.pid, signal);
+  }
+
+  #stop({ signal, graceMs, by }: StopMessage): void {
+    this.#ending ??= { cause: "STOPPED", by };
+    if (signal === SIGKILL || graceMs === 0) return this.#killAll(this.#ending);
+    this.#signal(signal);
+    this.#signal(SIGCONT); // a stopped process takes the signal only when it runs
+    this.#deadlines.killIn(graceMs);
+  }
+
+  #killAll(ending: Ending): void {
+    this.#ending ??= ending;
+    this.#parts.group.kill();
+    kill(everybody, SIGKILL);
+  }
+
+  #takeSignals(): void {
+    for (let signal = nextSignal(this.#parts.signals); signal !== 0; signal = nextSignal(this.#parts.signals)) {
+      if (signal === SIGCHLD) this.#reap();
+      else if (signal === SIGTERM || signal === SIGINT || signal === SIGHUP) {
+        this.#stop({ signal: SIGTERM, graceMs: hostGraceMs, by: "a signal to its init" });
+      }
+    }
+  }
+
+  #reap(): void {
+    for (let child = reap(); child !== null && child !== "none"; child = reap()) {
+      if (child.pid === this.#command.pid) this.#status = child.status;
+    }
+  }
+
+  #keepDeadlines(): void {
+    if (this.#deadlines.oomDue() && this.#parts.group.oomKills() > 0) this.#killAll({ cause: "OOM" });
+    if (this.#deadlines.killDue()) this.#killAll(this.#ending ?? { cause: "TIMEOUT" });
+    if (this.#ending === null && this.#deadlines.timeoutDue()) {
+      this.#ending = { cause: "TIMEOUT" };
+      this.#signal(SIGTERM);
+      this.#signal(SIGCONT);
+      this.#deadlines.killIn(timeoutGraceMs);
+    }
+  }
+
+  /**
+   * The command has ended; what is left of the job ends now. From pid 1, kill(-1) reaches every process of the pid
+   * namespace at once, and a fork under way fails because of the pending signal, so no storm outruns it.
+   */
+  #endEverybody(): void {
+    do {
+      this.#parts.group.kill();
+      kill(everybody, SIGKILL);
+    } while (waitForAny());
+  }
+
+  /** Nobody can write any more: what the pipes hold goes to the files. Only a slow reader of a FIFO makes this wait. */
+  #drain(): void {
+    this.#parts.input?.shut();
+    const { outputs, owner } = this.#parts;
+    let left = outputs.filter((output) => !output.drain());
+    while (left.length > 0) {
+      this.#set.clear();
+      const hangUp = this.#set.add(owner, 0);
+      for (const output of left) output.watch(this.#set);
+      this.#set.wait(-1);
+      if (this.#set.ready(hangUp) !== 0) break;
+      left = left.filter((output) => !output.drain());
+    }
+    for (const output of outputs) output.shut();
+  }
+
+  #failure(oomKills: number): SetupFailure | null {
+    const { setup } = this.#command;
+    if (setup === "executed") return null;
+    if (setup !== "pending") return setup;
+    const limit = formatSize(this.#parts.spec.limits.memoryBytes);
+    if (oomKills > 0) return { step: "memory", errno: "ENOMEM", message: `limits.memory: ${limit} is too low to start the command; give it more` };
+    if (this.#ending !== null) return null;
+    return { step: "setup", errno: "", message: "the process that sets up the job died" };
+  }
+}

@@ -1,0 +1,182 @@
+// From what somebody asked for to a complete SandboxSpec. Every refusal names the field and the mend, before anything is made.
+import { statSync } from "node:fs";
+import { posix } from "node:path";
+import type { Grant, Network, Rootfs, RootfsMode, SandboxSpec, TmpfsMount } from "./spec.ts";
+
+/** A request in the units of SandboxSpec. Absent = the default of docs/contract.md. */
+export interface JobRequest {
+  readonly argv: readonly string[];
+  /** `NAME=VALUE`; a later one replaces an earlier one of the same name. */
+  readonly env?: readonly string[];
+  readonly cwd?: string;
+  readonly hostname?: string;
+  readonly user?: { readonly uid: number; readonly gid: number };
+  readonly rootfs?: { readonly path: string; readonly mode: string };
+  readonly grants?: readonly Grant[];
+  readonly tmpfs?: readonly TmpfsMount[];
+  readonly cpus?: number;
+  readonly memoryBytes?: number;
+  readonly ioBytesPerSecond?: number;
+  readonly pids?: number;
+  readonly timeoutMs?: number;
+  readonly stdin?: boolean;
+}
+
+/** A field of a request that cannot be had as asked. `field` is the request's own name for it. */
+export class RequestError extends Error {
+  override readonly name = "RequestError";
+  readonly field: string;
+  readonly mend: string;
+
+  constructor(field: string, reason: string, mend = "") {
+    super(`${field}: ${reason}`);
+    this.field = field;
+    this.mend = mend;
+  }
+}
+
+export const defaultPids = 512;
+const defaultPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+/** execve(2): MAX_ARG_STRLEN for one string; all of them together must leave room in the kernel's 2 MiB. */
+const longestString = 128 * 1024 - 1;
+const longestTogether = 1024 * 1024;
+const highestId = 65_535;
+const longestTimeoutMs = 10 * 365 * 86_400_000;
+
+/** What the caller decided beside the request. */
+export interface Surroundings {
+  readonly defaultHostname: string;
+  readonly network: Network;
+  /** SandboxSpec.seccomp */
+  readonly seccomp: readonly string[];
+}
+
+/** Checks everything and fills in the defaults. Throws RequestError. */
+export function specOf(request: JobRequest, surroundings: Surroundings): SandboxSpec {
+  const env = environment(request.env ?? []);
+  checkStrings("argv", request.argv);
+  checkTogether(request.argv, request.env ?? []);
+  if ((request.argv[0] ?? "") === "") throw new RequestError("argv", "the command is empty", "name a program to run");
+  return {
+    argv: request.argv,
+    env,
+    cwd: guestPath("cwd", request.cwd ?? "/"),
+    hostname: hostname(request.hostname ?? surroundings.defaultHostname),
+    user: user(request.user ?? { uid: 0, gid: 0 }),
+    rootfs: request.rootfs === undefined ? null : rootfs(request.rootfs),
+    grants: (request.grants ?? []).map(grant),
+    tmpfs: (request.tmpfs ?? []).map(tmpfs),
+    network: surroundings.network,
+    limits: {
+      cpus: amount("cpus", request.cpus ?? 0),
+      memoryBytes: whole("memory", request.memoryBytes ?? 0),
+      ioBytesPerSecond: whole("io", request.ioBytesPerSecond ?? 0),
+      pids: whole("pids", request.pids ?? 0) || defaultPids,
+    },
+    timeoutMs: timeout(request.timeoutMs ?? 0),
+    seccomp: surroundings.seccomp,
+    stdin: request.stdin === true ? "stream" : "null",
+  };
+}
+
+function environment(settings: readonly string[]): Record<string, string> {
+  checkStrings("env", settings);
+  const env: Record<string, string> = { PATH: defaultPath, LANG: "C.UTF-8" };
+  for (const setting of settings) {
+    const cut = setting.indexOf("=");
+    if (cut < 1) throw new RequestError("env", `${JSON.stringify(setting)} is not NAME=VALUE`, "write it like HOME=/work");
+    env[setting.slice(0, cut)] = setting.slice(cut + 1);
+  }
+  return env;
+}
+
+function checkStrings(field: string, strings: readonly string[]): void {
+  for (const [i, text] of strings.entries()) {
+    if (text.includes("\0")) throw new RequestError(`${field}[${i}]`, "contains a NUL byte, which no program can be given");
+    if (Buffer.byteLength(text) > longestString) {
+      throw new RequestError(`${field}[${i}]`, `is longer than the ${longestString} bytes that the kernel takes`, "pass it in a file or on stdin");
+    }
+  }
+}
+
+function checkTogether(argv: readonly string[], env: readonly string[]): void {
+  const bytes = [...argv, ...env].reduce((sum, text) => sum + Buffer.byteLength(text) + 1, 0);
+  if (bytes <= longestTogether) return;
+  throw new RequestError("argv", `arguments and environment are ${bytes} bytes together, at most ${longestTogether}`, "pass data in a file or on stdin");
+}
+
+function guestPath(field: string, path: string): string {
+  if (!path.startsWith("/")) throw new RequestError(field, `${JSON.stringify(path)} is not an absolute path`, "begin it with /");
+  if (path.includes("\0")) throw new RequestError(field, "contains a NUL byte");
+  return posix.normalize(path);
+}
+
+function hostname(name: string): string {
+  if (/^[A-Za-z0-9]([A-Za-z0-9.-]{0,61}[A-Za-z0-9])?$/.test(name)) return name;
+  throw new RequestError("hostname", `${JSON.stringify(name)} is no host name`, "use at most 63 letters, digits, dots and inner hyphens");
+}
+
+function user({ uid, gid }: { uid: number; gid: number }): { uid: number; gid: number } {
+  for (const [field, id] of [["user.uid", uid], ["user.gid", gid]] as const) {
+    if (!Number.isInteger(id) || id < 0 || id > highestId) {
+      throw new RequestError(field, `${id} is not an id of the job`, `use a number from 0 to ${highestId}`);
+    }
+  }
+  return { uid, gid };
+}
+
+const rootfsModes: readonly string[] = ["overlay", "ro", "rw"] satisfies RootfsMode[];
+
+function rootfs({ path, mode }: { path: string; mode: string }): Rootfs {
+  if (!rootfsModes.includes(mode)) {
+    throw new RequestError("rootfs", `mode ${JSON.stringify(mode)} is unknown`, `use one of ${rootfsModes.join(", ")}`);
+  }
+  const source = hostPath("rootfs", path);
+  if (!source.isDirectory) throw new RequestError("rootfs", `${path} is not a folder`, "name the folder that is to become /");
+  return { path, mode: mode as RootfsMode };
+}
+
+function hostPath(field: string, path: string): { isDirectory: boolean } {
+  guestPath(field, path);
+  try {
+    return { isDirectory: statSync(path).isDirectory() };
+  } catch (error) {
+    const code = (error as NodeJS.ErrnoException).code;
+    const reason = code === "ENOENT" ? `${path} does not exist on the server` : `${path} cannot be used (${code})`;
+    throw new RequestError(field, reason, "name a folder or file that is there");
+  }
+}
+
+/** Where nothing may be mounted over podium's own mounts. */
+const ownMounts = /^\/(proc|dev)(\/|$)/;
+
+function mountTarget(field: string, path: string): string {
+  const target = guestPath(field, path).replace(/(.)\/$/, "$1");
+  if (target === "/") throw new RequestError(field, "the root itself cannot be mounted over", "use --rootfs to bring a root");
+  if (ownMounts.test(target)) throw new RequestError(field, `${target} is podium's own there`, "choose a place outside /proc and /dev");
+  return target;
+}
+
+function grant({ source, target, writable }: Grant, i: number): Grant {
+  hostPath(`dir[${i}]`, source);
+  return { source, target: mountTarget(`dir[${i}]`, target), writable };
+}
+
+function tmpfs({ target, sizeBytes }: TmpfsMount, i: number): TmpfsMount {
+  return { target: mountTarget(`tmpfs[${i}]`, target), sizeBytes: whole(`tmpfs[${i}].size`, sizeBytes) };
+}
+
+function amount(field: string, value: number): number {
+  if (Number.isFinite(value) && value >= 0) return value;
+  throw new RequestError(field, `${value} is not a number from 0 up`, "0 means not asked for");
+}
+
+function whole(field: string, value: number): number {
+  if (Number.isSafeInteger(amount(field, value))) return value;
+  throw new RequestError(field, `${value} is not a whole number below 2^53`);
+}
+
+function timeout(milliseconds: number): number {
+  if (whole("timeout", milliseconds) <= longestTimeoutMs) return milliseconds;
+  throw new RequestError("timeout", "is longer than ten years", "leave it out to have none");
+}

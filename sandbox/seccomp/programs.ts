@@ -1,0 +1,67 @@
+// The filters of one job: what the user chose, and the guard under writable grants.
+import { readFileSync } from "node:fs";
+import { compileProfile } from "./compile.ts";
+import defaultProfile from "./default.json" with { type: "json" };
+import { refuse } from "./errors.ts";
+import { type Profile, parseProfile, readProfile } from "./profile.ts";
+import { compileSetuidGuard } from "./setuid-guard.ts";
+
+/** `--seccomp`: podium's profile, none, or an OCI profile in a file. */
+export type SeccompChoice =
+  | { readonly kind: "default" }
+  | { readonly kind: "unconfined" }
+  | { readonly kind: "file"; readonly path: string };
+
+/** What a job's filters depend on beside the choice. */
+export interface SeccompNeeds {
+  /** The job's capabilities, with or without `CAP_`. */
+  readonly capabilities: readonly string[];
+  /** Whether the job can write to folders of the host (a `rw` grant or rootfs). */
+  readonly writableGrants: boolean;
+}
+
+/** Base64 programs by what went into them. Compiling takes tens of milliseconds, so each text is compiled once. */
+const compiled = new Map<string, string>();
+const mostCompiled = 64;
+
+function once(key: string, compile: () => Uint8Array): string {
+  const known = compiled.get(key);
+  if (known !== undefined) return known;
+  const program = Buffer.from(compile()).toString("base64");
+  const oldest = compiled.keys().next();
+  if (compiled.size >= mostCompiled && oldest.done !== true) compiled.delete(oldest.value);
+  compiled.set(key, program);
+  return program;
+}
+
+function readProfileFile(path: string): string {
+  try {
+    return readFileSync(path, "utf8");
+  } catch (error) {
+    refuse(path, `the seccomp profile cannot be read (${(error as NodeJS.ErrnoException).code}); check the path`);
+  }
+}
+
+function profileProgram(choice: SeccompChoice, capabilities: readonly string[]): string[] {
+  const key = (text: string) => JSON.stringify([choice.kind, text, capabilities.toSorted()]);
+  const compile = (profile: Profile) => compileProfile(profile, { capabilities });
+  switch (choice.kind) {
+    case "unconfined":
+      return [];
+    case "default":
+      return [once(key(""), () => compile(readProfile(defaultProfile, "default.json")))];
+    case "file": {
+      const text = readProfileFile(choice.path);
+      return [once(key(text), () => compile(parseProfile(text, choice.path)))];
+    }
+  }
+}
+
+/**
+ * The filters of a job in the order of installing, each `struct sock_filter[]` in base64 (SandboxSpec.seccomp). The
+ * guard comes first: a user's profile may well forbid the seccomp call that would install it.
+ */
+export function seccompPrograms(choice: SeccompChoice, needs: SeccompNeeds): string[] {
+  const guard = needs.writableGrants ? [once("set-uid guard", compileSetuidGuard)] : [];
+  return [...guard, ...profileProgram(choice, needs.capabilities)];
+}

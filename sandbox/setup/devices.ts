@@ -1,0 +1,46 @@
+import { chmodSync, mkdirSync, symlinkSync } from "node:fs";
+import { makeCharDevice, MS_NODEV, MS_NOEXEC, MS_NOSUID, mountFilesystem } from "../sys/mounts.ts";
+import { type Root, withTarget } from "./root-target.ts";
+
+/** Name, major and minor (kernel: Documentation/admin-guide/devices.txt). */
+const nodes = [
+  ["null", 1, 3],
+  ["zero", 1, 5],
+  ["full", 1, 7],
+  ["random", 1, 8],
+  ["urandom", 1, 9],
+  ["tty", 5, 0],
+] as const;
+
+const links = [
+  ["fd", "/proc/self/fd"],
+  ["stdin", "/proc/self/fd/0"],
+  ["stdout", "/proc/self/fd/1"],
+  ["stderr", "/proc/self/fd/2"],
+  ["ptmx", "pts/ptmx"],
+] as const;
+
+const ttyGroup = 5;
+
+/**
+ * A /dev of the job's own. The nodes are made here and belong to host root, not bind-mounted from the host: through a
+ * bind mount the job could change the mode of the host's own node.
+ */
+export function mountDevices(root: Root, idBase: number): void {
+  withTarget(root, "/dev", "folder", (dev) => mountFilesystem("tmpfs", dev, MS_NOSUID | MS_NOEXEC, "mode=755"), "refused");
+  withTarget(root, "/dev", "folder", fillDev, "refused");
+  withTarget(root, "/dev/pts", "folder", (target) => {
+    const options = `newinstance,ptmxmode=0666,mode=0620,gid=${idBase + ttyGroup}`;
+    mountFilesystem("devpts", target, MS_NOSUID | MS_NOEXEC, options);
+  }, "refused");
+  withTarget(root, "/dev/mqueue", "folder", (target) => {
+    mountFilesystem("mqueue", target, MS_NOSUID | MS_NODEV | MS_NOEXEC);
+  }, "refused");
+}
+
+function fillDev(dev: string): void {
+  for (const [name, major, minor] of nodes) makeCharDevice(`${dev}/${name}`, 0o666, major, minor);
+  for (const [name, target] of links) symlinkSync(target, `${dev}/${name}`);
+  for (const name of ["pts", "mqueue", "shm"]) mkdirSync(`${dev}/${name}`, 0o755);
+  chmodSync(`${dev}/shm`, 0o1777);
+}

@@ -1,0 +1,95 @@
+// The root of a job that brings none: a small tmpfs with a read-only view of the host's /usr and the little of /etc that
+// programs need. Nothing else of the host is there.
+import { existsSync, lstatSync, mkdirSync, readlinkSync, symlinkSync, writeFileSync } from "node:fs";
+import { dirname } from "node:path";
+import { close } from "../sys/descriptors.ts";
+import {
+  attachTree,
+  cloneTree,
+  MOUNT_ATTR_NODEV,
+  MOUNT_ATTR_NOSUID,
+  MOUNT_ATTR_RDONLY,
+  MS_NODEV,
+  MS_NOSUID,
+  mountFilesystem,
+  setDetachedAttributes,
+} from "../sys/mounts.ts";
+import { accountFiles, homeFolder } from "./accounts.ts";
+import type { Context } from "./context.ts";
+
+const readOnly = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV;
+const rootFolders = ["usr", "etc", "proc", "dev", "tmp", "var", "run", "root", "home", "mnt", "opt", "srv"] as const;
+/** On a merged-/usr host these are links; on others they are folders of their own and are shown as such. */
+const systemFolders = ["bin", "sbin", "lib", "lib32", "lib64", "libx32"] as const;
+/** Parts of the host's /etc without secrets that programs cannot do without. */
+const sharedEtc = [
+  "alternatives",
+  "ca-certificates",
+  "fonts",
+  "ld.so.cache",
+  "ld.so.conf",
+  "ld.so.conf.d",
+  "mime.types",
+  "pki/tls/certs",
+  "protocols",
+  "services",
+  "ssl/certs",
+  "ssl/openssl.cnf",
+  "terminfo",
+] as const;
+
+/** Builds the view in the current directory (the stage), which becomes the mount point of the root. */
+export function buildHostView(context: Context): void {
+  mountFilesystem("tmpfs", context.stage, MS_NOSUID | MS_NODEV, "mode=755,size=16m");
+  process.chdir(context.stage);
+  for (const name of rootFolders) mkdirSync(name, 0o755);
+  mkdirSync("var/tmp", 0o755);
+  mkdirSync(homeFolder(context.spec.user.uid).slice(1), { recursive: true, mode: 0o755 });
+  showReadOnly("/usr", "usr");
+  for (const name of systemFolders) showSystemFolder(name);
+  writeEtc(context);
+}
+
+function showSystemFolder(name: string): void {
+  const host = lstatSync(`/${name}`, { throwIfNoEntry: false });
+  if (host?.isSymbolicLink()) symlinkSync(readlinkSync(`/${name}`), name);
+  else if (host?.isDirectory()) {
+    mkdirSync(name, 0o755);
+    showReadOnly(`/${name}`, name);
+  }
+}
+
+function showReadOnly(source: string, target: string): void {
+  const tree = cloneTree(source);
+  try {
+    setDetachedAttributes(tree, readOnly, source);
+    attachTree(tree, target);
+  } finally {
+    close(tree);
+  }
+}
+
+function writeEtc({ spec }: Context): void {
+  for (const [name, text] of accountFiles(spec.user)) writeFileSync(`etc/${name}`, text);
+  writeFileSync("etc/nsswitch.conf", "passwd: files\ngroup: files\nhosts: files dns\n");
+  for (const name of sharedEtc) shareEtc(name);
+  copyLink("etc/localtime");
+  copyLink("etc/os-release");
+  copyLink("etc/mtab", "/proc/self/mounts");
+}
+
+function shareEtc(name: string): void {
+  const host = lstatSync(`/etc/${name}`, { throwIfNoEntry: false });
+  if (host === undefined || !existsSync(`/etc/${name}`)) return;
+  mkdirSync(dirname(`etc/${name}`), { recursive: true, mode: 0o755 });
+  if (host.isSymbolicLink()) return copyLink(`etc/${name}`);
+  if (host.isDirectory()) mkdirSync(`etc/${name}`, 0o755);
+  else writeFileSync(`etc/${name}`, "");
+  showReadOnly(`/etc/${name}`, `etc/${name}`);
+}
+
+function copyLink(name: string, fixed?: string): void {
+  const host = lstatSync(`/${name}`, { throwIfNoEntry: false });
+  if (fixed !== undefined) symlinkSync(fixed, name);
+  else if (host?.isSymbolicLink()) symlinkSync(readlinkSync(`/${name}`), name);
+}

@@ -1,0 +1,51 @@
+import { writeFileSync } from "node:fs";
+import { close, O_RDONLY, open } from "../sys/descriptors.ts";
+import {
+  bringLoopbackUp,
+  CLONE_NEWCGROUP,
+  CLONE_NEWIPC,
+  CLONE_NEWNET,
+  CLONE_NEWNS,
+  CLONE_NEWUTS,
+  setHostname,
+  setns,
+  unshare,
+} from "../sys/namespaces.ts";
+import type { Context } from "./context.ts";
+
+/**
+ * Mount, uts, ipc, network and cgroup namespaces; the pid namespace came with init, the user namespace is entered last.
+ * Made by host root, so they belong to the host's user namespace: root inside the job has no power over them.
+ * The cgroup namespace must follow the move into the group, or /proc/self/cgroup shows a path that leads out.
+ */
+export function enterNamespaces({ spec }: Context): void {
+  const own = CLONE_NEWNS | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWCGROUP;
+  if (spec.network.kind === "none") {
+    unshare(own | CLONE_NEWNET);
+    bringLoopbackUp();
+    openPortsAndPing();
+    return;
+  }
+  unshare(own);
+  const network = open(spec.network.path, O_RDONLY);
+  setns(network, CLONE_NEWNET);
+  close(network);
+}
+
+/** What NET_BIND_SERVICE and NET_RAW are mostly wanted for, without the capabilities (ip(7), icmp(7)). */
+function openPortsAndPing(): void {
+  writeFileSync("/proc/sys/net/ipv4/ip_unprivileged_port_start", "0");
+  writeFileSync("/proc/sys/net/ipv4/ping_group_range", "0 2147483647");
+}
+
+export function nameHost({ spec }: Context): void {
+  setHostname(spec.hostname);
+}
+
+/**
+ * The server may be protected from the OOM killer, its jobs must not be. Before the capabilities go: afterwards the job
+ * could lower the value again and live through its own OOM, hanging at its limit.
+ */
+export function resetOomScore(): void {
+  writeFileSync("/proc/self/oom_score_adj", "0");
+}

@@ -1,0 +1,64 @@
+// The root of a job that brings its own folder (`--rootfs`), shown with the ids that the job's user namespace has on disk.
+import { chmodSync, chownSync, lstatSync, mkdirSync, statSync } from "node:fs";
+import { close } from "../sys/descriptors.ts";
+import { SyscallError } from "../sys/errors.ts";
+import {
+  attachTree,
+  cloneTree,
+  MOUNT_ATTR_NODEV,
+  MOUNT_ATTR_NOSUID,
+  MS_NODEV,
+  MS_NOSUID,
+  mapTreeIds,
+  mountFilesystem,
+  setDetachedAttributes,
+} from "../sys/mounts.ts";
+import type { Rootfs } from "../spec.ts";
+import type { Context } from "./context.ts";
+import { Refusal } from "./step.ts";
+
+/**
+ * overlay and ro: an overlay whose upper folder lies on a tmpfs, so that mount points can be made without touching the
+ * folder, and changes vanish with the job; ro is made read-only at the end. The lower is id-mapped, the overlay itself
+ * cannot be; hence the upper folder gets the lower root's mode and owner (as the job sees them).
+ */
+export function buildOverlay(context: Context, rootfs: Rootfs): void {
+  if (!lstatSync(rootfs.path).isDirectory()) throw new Refusal("ENOTDIR", `${rootfs.path} is not a folder`);
+  mountFilesystem("tmpfs", context.stage, MS_NOSUID | MS_NODEV, "mode=700");
+  process.chdir(context.stage);
+  for (const name of ["lower", "upper", "work", "root"]) mkdirSync(name, 0o755);
+  const tree = mappedTree(context, rootfs.path);
+  attachTree(tree, "lower");
+  close(tree);
+  const lower = statSync("lower");
+  chmodSync("upper", lower.mode & 0o7777);
+  chownSync("upper", lower.uid, lower.gid);
+  mountFilesystem("overlay", "root", MS_NOSUID | MS_NODEV, "lowerdir=lower,upperdir=upper,workdir=work");
+  process.chdir("root");
+}
+
+/** rw: the folder itself. It lies below one that only host root can search, or a planted set-uid file would be of use. */
+export function buildDirect(context: Context, rootfs: Rootfs): void {
+  const tree = mappedTree(context, rootfs.path);
+  attachTree(tree, context.stage);
+  close(tree);
+  process.chdir(context.stage);
+}
+
+function mappedTree(context: Context, path: string): number {
+  const tree = cloneTree(path, false);
+  try {
+    mapTreeIds(tree, context.userNamespace, false, path);
+    setDetachedAttributes(tree, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV, path);
+    return tree;
+  } catch (error) {
+    close(tree);
+    throw explain(error, path);
+  }
+}
+
+/** Which file systems can be id-mapped depends on the kernel; say so instead of EINVAL. */
+export function explain(error: unknown, path: string): unknown {
+  if (!(error instanceof SyscallError) || error.code !== "EINVAL" || error.call !== "mount_setattr") return error;
+  return new Refusal("EINVAL", `the file system of ${path} cannot be id-mapped by this kernel; put the folder on ext4, xfs, btrfs or tmpfs`);
+}

@@ -1,0 +1,72 @@
+// What turns a forked copy of init into the command: each step in its place, each with a name that a failure carries.
+// The order is security (ARCHITECTURE.md, "Set-up order"): read it from top to bottom.
+import { readlinkSync } from "node:fs";
+import { closeFrom, dupClosedOnExec, write } from "../sys/descriptors.ts";
+import { setUmask } from "../sys/credentials.ts";
+import { execve, exitNow } from "../sys/process.ts";
+import { installSeccompFilter } from "../sys/seccomp-filter.ts";
+import type { SandboxSpec } from "../spec.ts";
+import { type Context, statusDescriptor } from "./context.ts";
+import { becomeJobUser, dropPrivileges } from "./identity.ts";
+import { enterNamespaces, nameHost, resetOomScore } from "./namespaces.ts";
+import { execRefusal, findProgram } from "./program.ts";
+import { enterRoot } from "./root.ts";
+import { placeStdio, resetLimits, resetSignals, startSession } from "./session.ts";
+import { step, StepError } from "./step.ts";
+
+const failureExit = 125;
+/** Said on the status pipe when only the filter and exec are left. */
+export const execMark = "x";
+
+/** Never returns: it ends as the command, or writes the failed step (SetupFailure as JSON) to `status` and exits. */
+export function becomeCommand(context: Context, status: number): never {
+  try {
+    dupClosedOnExec(status, statusDescriptor);
+    reportPid();
+    const home = setUp(context);
+    execute(context.spec, home);
+  } catch (error) {
+    const failure = error instanceof StepError ? error.failure : { step: "setup", errno: "", message: String(error) };
+    write(statusDescriptor, Buffer.from(JSON.stringify(failure)));
+    exitNow(failureExit);
+  }
+}
+
+/** /proc is still the host's, which shows everybody under its own numbers. */
+function reportPid(): void {
+  const pid = Buffer.alloc(4);
+  pid.writeUInt32LE(Number(readlinkSync("/proc/self")), 0);
+  write(statusDescriptor, pid);
+}
+
+function setUp(context: Context): string {
+  setUmask(0);
+  step("cgroup", () => context.group.enter());
+  step("namespaces", () => enterNamespaces(context));
+  step("oom-score", resetOomScore);
+  step("hostname", () => nameHost(context));
+  const home = enterRoot(context);
+  step("session", startSession);
+  step("stdio", () => placeStdio(context));
+  step("rlimits", resetLimits);
+  step("signals", resetSignals);
+  step("user", () => becomeJobUser(context));
+  step("cwd", () => process.chdir(context.spec.cwd));
+  return home;
+}
+
+/** Between the filter and exec only execve runs: a profile may refuse anything else. */
+function execute(spec: SandboxSpec, home: string): never {
+  const env = { HOME: home, ...spec.env };
+  const environment = Object.entries(env).map(([name, value]) => `${name}=${value}`);
+  const program = step("find", () => findProgram(spec.argv[0] ?? "", spec.env.PATH));
+  const filters = spec.seccomp.map((filter) => Buffer.from(filter, "base64"));
+  step("descriptors", () => closeFrom(statusDescriptor + 1));
+  step("capabilities", dropPrivileges);
+  write(statusDescriptor, Buffer.from(execMark));
+  step("seccomp", () => filters.forEach(installSeccompFilter));
+  const errno = execve(program, spec.argv, environment);
+  return step("exec", () => {
+    throw execRefusal(program, errno);
+  });
+}

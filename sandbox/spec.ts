@@ -1,0 +1,103 @@
+// What one sandbox is: plain data, ready to send to the zygote as JSON. It is complete and already checked: the zygote
+// and init trust it, so whoever builds it (src/) validates first.
+
+/** Limits of one job. 0 means "no limit" except where noted. */
+export interface Limits {
+  /** Cores, for example 0.5 for half a core. */
+  readonly cpus: number;
+  /** Bytes of memory, page cache and tmpfs included. */
+  readonly memoryBytes: number;
+  /** Bytes per second for reads and, separately, for writes. */
+  readonly ioBytesPerSecond: number;
+  /** Processes and threads together. */
+  readonly pids: number;
+}
+
+/** A host folder or file made visible inside: `source` is an absolute host path, `target` an absolute guest path. */
+export interface Grant {
+  readonly source: string;
+  readonly target: string;
+  readonly writable: boolean;
+}
+
+export interface TmpfsMount {
+  readonly target: string;
+  readonly sizeBytes: number;
+}
+
+export type RootfsMode = "overlay" | "ro" | "rw";
+
+export interface Rootfs {
+  /** Absolute host path of the folder that becomes `/`. */
+  readonly path: string;
+  readonly mode: RootfsMode;
+}
+
+/** `none`: a namespace with nothing but lo. `namespace`: a ready one, by the path of its file (ip-netns(8)). */
+export type Network = { readonly kind: "none" } | { readonly kind: "namespace"; readonly path: string };
+
+export interface SandboxSpec {
+  /** Program (a path, or a name searched in the job's PATH inside the root) and its arguments; never empty. */
+  readonly argv: readonly string[];
+  /** The command's whole environment; order is kept. */
+  readonly env: Readonly<Record<string, string>>;
+  /** Absolute guest path. */
+  readonly cwd: string;
+  readonly hostname: string;
+  /** Ids as the job sees them, 0 to 65535. */
+  readonly user: { readonly uid: number; readonly gid: number };
+  /** null: the read-only view of the host's /usr. */
+  readonly rootfs: Rootfs | null;
+  readonly grants: readonly Grant[];
+  readonly tmpfs: readonly TmpfsMount[];
+  readonly network: Network;
+  readonly limits: Limits;
+  /** Milliseconds of wall-clock time until the job is ended with cause TIMEOUT; 0 = none. */
+  readonly timeoutMs: number;
+  /** Seccomp filters as base64 of `struct sock_filter[]`, installed in this order; empty = unconfined. */
+  readonly seccomp: readonly string[];
+  /** Where stdin comes from: `null` is at end-of-file, `stream` is fed through the control socket. */
+  readonly stdin: "null" | "stream";
+}
+
+/** Why a job ended (docs/contract.md). Exactly one for each. */
+export const causes = [
+  "EXITED",
+  "SIGNALED",
+  "OOM",
+  "TIMEOUT",
+  "OUTPUT_LIMIT",
+  "STOPPED",
+  "SECCOMP",
+  "START_FAILED",
+  "LOST",
+] as const;
+export type Cause = (typeof causes)[number];
+
+/** What the job has used. Bytes and seconds; `memoryBytes` and `pids` are 0 once the job has ended. */
+export interface Usage {
+  readonly cpuSeconds: number;
+  readonly memoryBytes: number;
+  readonly memoryPeakBytes: number;
+  readonly pids: number;
+}
+
+/** The exit record, `exit.json` of the job folder, written once by init (or by the server when there was no init). */
+export interface ExitRecord {
+  readonly cause: Cause;
+  /** Exit code of the command, null when a signal ended it or it never ran. */
+  readonly exitCode: number | null;
+  /** For example `SIGKILL`; null when the command exited by itself. */
+  readonly signal: string | null;
+  /** Who asked for the stop (cause STOPPED), else "". */
+  readonly by: string;
+  /** One sentence for people. */
+  readonly message: string;
+  /** Cause START_FAILED: the named step and errno code, else "". */
+  readonly step: string;
+  readonly errno: string;
+  /** Milliseconds since the epoch; startedAt is 0 when the command never ran. */
+  readonly startedAtMs: number;
+  readonly finishedAtMs: number;
+  readonly usage: Usage;
+}

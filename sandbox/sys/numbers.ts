@@ -1,0 +1,22 @@
+// System call numbers of calls that glibc does not wrap everywhere (unistd_64.h, asm-generic/unistd.h).
+const byArch = {
+  x64: { pivot_root: 155, seccomp: 317 },
+  arm64: { pivot_root: 41, seccomp: 277 },
+} as const;
+
+/** Numbers from 424 on are the same on every architecture. */
+const common = {
+  open_tree: 428,
+  move_mount: 429,
+  pidfd_open: 434,
+  close_range: 436,
+  openat2: 437,
+  mount_setattr: 442,
+} as const;
+
+function archNumbers(): (typeof byArch)["x64" | "arm64"] {
+  if (process.arch === "x64" || process.arch === "arm64") return byArch[process.arch];
+  throw new Error(`podium does not know the system call numbers of ${process.arch}: it runs on x64 and arm64`);
+}
+
+export const sysno = { ...archNumbers(), ...common };

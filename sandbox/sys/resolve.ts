@@ -1,0 +1,32 @@
+import { checkLong, check, libc } from "./ffi.ts";
+import { O_CLOEXEC } from "./descriptors.ts";
+import { sysno } from "./numbers.ts";
+
+const c = {
+  openat2: libc("long syscall(long, int, const char*, const uint8_t*, size_t)"),
+  mkdirat: libc("int mkdirat(int, const char*, unsigned int)"),
+};
+
+const RESOLVE_NO_MAGICLINKS = 0x02;
+const RESOLVE_NO_SYMLINKS = 0x04;
+const RESOLVE_IN_ROOT = 0x10;
+const howBytes = 24;
+
+export type Symlinks = "inside" | "refused";
+
+/**
+ * openat2(root, path, {flags | O_CLOEXEC, RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS}); openat2(2). `path` is taken as if
+ * `root` were `/`: neither `..` nor an absolute link leads out, whoever renames what meanwhile. `refused`: ELOOP for any link.
+ */
+export function openInRoot(root: number, path: string, flags: number, symlinks: Symlinks = "inside"): number {
+  const how = Buffer.alloc(howBytes);
+  const resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS | (symlinks === "refused" ? RESOLVE_NO_SYMLINKS : 0);
+  how.writeBigUInt64LE(BigInt(flags | O_CLOEXEC), 0);
+  how.writeBigUInt64LE(BigInt(resolve), 16);
+  return checkLong(c.openat2(sysno.openat2, root, path, how, howBytes), "openat2", path);
+}
+
+/** int mkdirat(directory, name, mode); mkdir(2). `name` is one component. */
+export function makeDirectoryAt(directory: number, name: string, mode: number): void {
+  check(c.mkdirat(directory, name, mode), "mkdirat", name);
+}

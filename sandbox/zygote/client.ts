@@ -1,0 +1,158 @@
+// The server's side of the zygote: starts the process, sends requests, and turns its frames into promises and events.
+import { type ChildProcess, spawn } from "node:child_process";
+import { EventEmitter, once } from "node:events";
+import { existsSync } from "node:fs";
+import type { Socket } from "node:net";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { encodeJson, type Frame, FrameReader } from "../frames.ts";
+import {
+  type ConfigureMessage,
+  type FailedMessage,
+  type GoneMessage,
+  MessageType,
+  type SetupFailure,
+  type StartedMessage,
+  type StartMessage,
+  type UnfitMessage,
+} from "./protocol.ts";
+
+/** The command could not be started; the exit record in the job folder, when init could write it, says the same. */
+export class StartFailedError extends Error {
+  override readonly name = "StartFailedError";
+  readonly failure: SetupFailure;
+
+  constructor(failure: SetupFailure) {
+    super(failure.message);
+    this.failure = failure;
+  }
+}
+
+interface Waiting {
+  readonly resolve: (started: StartedMessage) => void;
+  readonly reject: (error: Error) => void;
+}
+
+/** V8 and libuv must make no threads (DESIGN: fork copies only the calling one). */
+const nodeFlags = ["--single-threaded", "--v8-pool-size=0"];
+
+/** `dist/zygote.cjs`, beside the program that runs or above a compiled module of the checkout. */
+function zygoteProgram(): string {
+  for (let folder = dirname(fileURLToPath(import.meta.url)); ; folder = dirname(folder)) {
+    for (const candidate of [join(folder, "zygote.cjs"), join(folder, "dist", "zygote.cjs")]) {
+      if (existsSync(candidate)) return candidate;
+    }
+    if (folder === "/") throw new Error("zygote.cjs is missing beside the program; build it with `npm run build`");
+  }
+}
+
+/** Emits `gone` with the job's name when its init has been reaped, and `exit` when the zygote itself is no more. */
+export class ZygoteClient extends EventEmitter<{ gone: [string]; exit: [] }> {
+  readonly #child: ChildProcess;
+  readonly #socket: Socket;
+  readonly #frames = new FrameReader();
+  readonly #waiting = new Map<string, Waiting>();
+  #unfit: string | null = null;
+  #ready = false;
+
+  private constructor(child: ChildProcess) {
+    super();
+    this.setMaxListeners(0);
+    this.#child = child;
+    this.#socket = child.stdio[3] as Socket;
+    this.#socket.on("data", (chunk: Buffer) => this.#receive(chunk));
+    this.#socket.on("error", () => {}); // "exit" says all there is to say
+    child.once("exit", () => this.#end());
+    child.once("error", () => this.#end());
+  }
+
+  /** Starts a zygote and waits until it has tested itself. Throws with the reason when this host cannot have one. */
+  static async spawn(configuration: ConfigureMessage): Promise<ZygoteClient> {
+    const child = spawn(process.execPath, [...nodeFlags, zygoteProgram()], {
+      cwd: "/",
+      detached: true, // a Ctrl-C on the server's terminal is not for the jobs
+      env: { PATH: "/usr/sbin:/usr/bin:/sbin:/bin" },
+      stdio: ["ignore", "ignore", "inherit", "pipe"],
+    });
+    const client = new ZygoteClient(child);
+    client.#socket.write(encodeJson(MessageType.configure, configuration));
+    await client.#becomeReady();
+    return client;
+  }
+
+  get pid(): number {
+    return this.#child.pid ?? 0;
+  }
+
+  /** Resolves when the command has been exec'd; rejects with StartFailedError when a step failed. */
+  start(message: StartMessage): Promise<StartedMessage> {
+    return new Promise((resolve, reject) => {
+      this.#waiting.set(message.job, { resolve, reject });
+      this.#socket.write(encodeJson(MessageType.start, message));
+    });
+  }
+
+  /** Ends the zygote; running jobs that are not bound run on. */
+  async close(): Promise<void> {
+    if (this.#child.exitCode !== null || this.#child.signalCode !== null) return;
+    const exited = once(this.#child, "exit");
+    this.#socket.end();
+    this.#socket.destroy();
+    await exited;
+  }
+
+  async #becomeReady(): Promise<void> {
+    while (!this.#ready) {
+      if (this.#unfit !== null) throw new Error(`this host cannot run podium: ${this.#unfit}`);
+      await once(this as EventEmitter, "answer");
+    }
+  }
+
+  #receive(chunk: Buffer): void {
+    this.#frames.push(chunk);
+    for (let frame = this.#frames.next(); frame !== null; frame = this.#frames.next()) this.#take(frame);
+  }
+
+  #take(frame: Frame): void {
+    const body: unknown = JSON.parse(frame.payload.toString());
+    switch (frame.type) {
+      case MessageType.ready:
+        this.#ready = true;
+        break;
+      case MessageType.unfit:
+        this.#unfit = (body as UnfitMessage).reason;
+        break;
+      case MessageType.started:
+        this.#settle((body as StartedMessage).job)?.resolve(body as StartedMessage);
+        break;
+      case MessageType.failed:
+        this.#settle((body as FailedMessage).job)?.reject(new StartFailedError(body as FailedMessage));
+        break;
+      case MessageType.gone:
+        this.#gone((body as GoneMessage).job);
+        break;
+    }
+    (this as EventEmitter).emit("answer");
+  }
+
+  #settle(job: string): Waiting | undefined {
+    const waiting = this.#waiting.get(job);
+    this.#waiting.delete(job);
+    return waiting;
+  }
+
+  #gone(job: string): void {
+    const died = { step: "init", errno: "", message: "init: the job's supervisor died while it set the job up" };
+    this.#settle(job)?.reject(new StartFailedError(died));
+    this.emit("gone", job);
+  }
+
+  #end(): void {
+    this.#unfit ??= "its zygote ended at once (see the message above)";
+    const died = { step: "zygote", errno: "", message: "zygote: the process that starts jobs died" };
+    for (const { reject } of this.#waiting.values()) reject(new StartFailedError(died));
+    this.#waiting.clear();
+    (this as EventEmitter).emit("answer");
+    this.emit("exit");
+  }
+}

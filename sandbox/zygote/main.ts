@@ -1,0 +1,145 @@
+// The zygote: a Node process without an event loop that has loaded the sandbox code once. It receives a request, forks an
+// init for it, and reaps. Runs as `node --single-threaded --v8-pool-size=0 zygote.cjs`, descriptor 3 the server's socket.
+// After unshare(CLONE_NEWPID) a process can make no thread any more: nothing asynchronous is ever called here.
+import { mkdirSync, openSync, writeFileSync } from "node:fs";
+import { dirname } from "node:path";
+import { enterSupervisors } from "../cgroup/placement.ts";
+import { encodeJson, type Frame, FrameReader } from "../frames.ts";
+import { runInit } from "../init/main.ts";
+import { Children } from "../sys/children.ts";
+import { read, write } from "../sys/descriptors.ts";
+import { makeTreeSlave } from "../sys/mounts.ts";
+import { CLONE_NEWNET, CLONE_NEWNS, CLONE_NEWPID, setns, unshare } from "../sys/namespaces.ts";
+import { POLLIN, PollSet } from "../sys/poll.ts";
+import { exitNow, fork, setUndumpable, waitFor } from "../sys/process.ts";
+import { blockAllSignals } from "../sys/signals.ts";
+import { type ConfigureMessage, MessageType, type StartMessage } from "./protocol.ts";
+import { forkSelfTest } from "./self-test.ts";
+import { closeUserNamespace, makeJobNamespace, type UserNamespace } from "./user-namespaces.ts";
+
+const server = 3;
+/** User namespaces kept ready: making one costs about as much as all the rest of a start. */
+const readyNamespaces = 8;
+
+class Zygote {
+  readonly #frames = new FrameReader();
+  readonly #chunk = Buffer.allocUnsafe(64 << 10);
+  readonly #children = new Children();
+  readonly #jobs = new Map<number, string>();
+  readonly #ready: UserNamespace[] = [];
+  readonly #ownPidNamespace = openSync("/proc/self/ns/pid", "r");
+  #configuration: ConfigureMessage | null = null;
+  #pooling = false;
+
+  serve(): never {
+    const set = new PollSet();
+    for (;;) {
+      set.clear();
+      const request = set.add(server, POLLIN);
+      const children = set.add(this.#children.fd, POLLIN);
+      set.wait(this.#wantsNamespace() ? 0 : -1);
+      if (set.ready(request) !== 0) this.#receive();
+      else if (this.#configuration !== null && this.#wantsNamespace()) this.#makeNamespace(this.#configuration);
+      if (set.ready(children) !== 0) this.#reap();
+    }
+  }
+
+  #wantsNamespace(): boolean {
+    return this.#pooling && this.#ready.length < readyNamespaces;
+  }
+
+  #receive(): void {
+    const n = read(server, this.#chunk);
+    if (n === 0) exitNow(0);
+    if (n === null) return;
+    this.#frames.push(Buffer.from(this.#chunk.subarray(0, n)));
+    for (let frame = this.#frames.next(); frame !== null; frame = this.#frames.next()) this.#obey(frame);
+  }
+
+  #obey(frame: Frame): void {
+    const body = JSON.parse(frame.payload.toString());
+    if (frame.type === MessageType.configure) this.#configure(body);
+    else if (frame.type === MessageType.start) this.#start(body);
+    else throw new Error(`unknown frame ${frame.type}`);
+  }
+
+  /**
+   * A mount namespace that follows the host's mounts and never feeds back, and an empty network namespace: what init's
+   * /proc/1 tells of either tells nothing.
+   */
+  #configure(message: ConfigureMessage): void {
+    enterSupervisors(message.cgroup);
+    unshare(CLONE_NEWNS | CLONE_NEWNET);
+    makeTreeSlave();
+    mkdirSync(dirname(message.idLocks), { recursive: true, mode: 0o700 });
+    this.#configuration = message;
+    this.#pooling = true;
+    const reason = forkSelfTest();
+    if (reason === null) tell(MessageType.ready, { pid: process.pid });
+    else tell(MessageType.unfit, { reason });
+  }
+
+  #start(start: StartMessage): void {
+    const configuration = this.#configuration;
+    if (configuration === null) throw new Error("start before configure");
+    try {
+      const userNamespace = this.#ready.shift() ?? makeJobNamespace(configuration.idLocks);
+      this.#forkInit(configuration, start, userNamespace);
+    } catch (error) {
+      tell(MessageType.failed, { job: start.job, step: "user-namespace", errno: "", message: (error as Error).message });
+      tell(MessageType.gone, { job: start.job });
+    }
+  }
+
+  #forkInit({ cgroup, stage }: ConfigureMessage, start: StartMessage, userNamespace: UserNamespace): void {
+    try {
+      unshare(CLONE_NEWPID); // the next child is pid 1 of a new pid namespace
+      const pid = fork();
+      if (pid === 0) {
+        for (const other of this.#ready) closeUserNamespace(other);
+        runInit({ start, cgroup, stage, server, userNamespace });
+      }
+      this.#jobs.set(pid, start.job);
+      this.#children.add(pid);
+    } finally {
+      setns(this.#ownPidNamespace, CLONE_NEWPID); // unshare works only from the namespace one lives in
+      closeUserNamespace(userNamespace);
+    }
+  }
+
+  /** A host that refuses user namespaces refuses them at Start, with the reason; not here, where nobody asked. */
+  #makeNamespace(configuration: ConfigureMessage): void {
+    try {
+      this.#ready.push(makeJobNamespace(configuration.idLocks));
+    } catch {
+      this.#pooling = false;
+    }
+  }
+
+  #reap(): void {
+    for (const pid of this.#children.ended()) {
+      waitFor(pid);
+      const job = this.#jobs.get(pid);
+      this.#jobs.delete(pid);
+      if (job !== undefined) tell(MessageType.gone, { job });
+    }
+  }
+}
+
+function tell(type: number, body: unknown): void {
+  write(server, encodeJson(type, body));
+}
+
+function main(): never {
+  try {
+    process.title = "podium zygote";
+    setUndumpable();
+    blockAllSignals();
+    return new Zygote().serve();
+  } catch (error) {
+    writeFileSync("/dev/stderr", `podium: zygote: ${(error as Error).stack}\n`);
+    return exitNow(1);
+  }
+}
+
+main();

@@ -1,0 +1,86 @@
+// Ready-made user namespaces, each with an id range that no other live job of this host has. A range is owned by a lock
+// on one byte of a file (the range's number), held by an open file description that only the job's init keeps: the kernel
+// gives it back however init ends, so there is no list to repair after a crash, and all servers of the host share the file.
+import { openSync, writeFileSync } from "node:fs";
+import { close, O_CREAT, O_RDWR, open, pipe, read, tryLockByte, write } from "../sys/descriptors.ts";
+import { CLONE_NEWUSER, unshare } from "../sys/namespaces.ts";
+import { exitNow, fork, waitFor } from "../sys/process.ts";
+
+/** First host id, ids per job and number of ranges: 1073741824 to 1610612735, below 2^31 (ping_group_range wants that). */
+export const idRange = { first: 0x40000000, perJob: 0x10000, ranges: 8192 } as const;
+
+export interface UserNamespace {
+  readonly fd: number;
+  /** Host id of uid 0 and gid 0 of the job. */
+  readonly idBase: number;
+  /** Holds the range while it is open anywhere. */
+  readonly lock: number;
+}
+
+export function closeUserNamespace(namespace: UserNamespace): void {
+  close(namespace.fd);
+  close(namespace.lock);
+}
+
+function claimRange(lockFile: string): { lock: number; number: number } {
+  const lock = open(lockFile, O_RDWR | O_CREAT, 0o600);
+  const start = Math.floor(Math.random() * idRange.ranges);
+  for (let i = 0; i < idRange.ranges; i++) {
+    const number = (start + i) % idRange.ranges;
+    if (tryLockByte(lock, number)) return { lock, number };
+  }
+  close(lock);
+  throw new Error(`all ${idRange.ranges} id ranges of this host are in use: end some jobs first`);
+}
+
+/** A user namespace with this mapping, in `uid_map` form (user_namespaces(7)); nothing lives in it. Returns its descriptor. */
+export function makeUserNamespace(uidMap: string, gidMap: string): number {
+  const toParent = pipe();
+  const toChild = pipe();
+  const child = fork();
+  if (child === 0) liveInNamespace(toParent.write, toChild);
+  close(toParent.write);
+  close(toChild.read);
+  try {
+    const reply = Buffer.alloc(64);
+    const n = read(toParent.read, reply);
+    const answer = reply.toString("utf8", 0, n ?? 0);
+    if (answer !== "ok") throw new Error(`user namespace: ${answer === "" ? "its process died" : answer}`);
+    writeFileSync(`/proc/${child}/uid_map`, uidMap);
+    writeFileSync(`/proc/${child}/gid_map`, gidMap);
+    return openSync(`/proc/${child}/ns/user`, "r");
+  } finally {
+    write(toChild.write, Buffer.from("."));
+    close(toChild.write);
+    close(toParent.read);
+    waitFor(child);
+  }
+}
+
+function liveInNamespace(toParent: number, toChild: { read: number; write: number }): never {
+  let answer = "ok";
+  try {
+    close(toChild.write);
+    unshare(CLONE_NEWUSER);
+    // Nested user namespaces end here too, beside seccomp: the limit of this namespace binds all that is made in it.
+    writeFileSync("/proc/sys/user/max_user_namespaces", "0");
+  } catch (error) {
+    answer = String((error as Error).message).slice(0, 60);
+  }
+  write(toParent, Buffer.from(answer));
+  read(toChild.read, Buffer.alloc(1));
+  exitNow(0);
+}
+
+/** A namespace for one job; throws when the host has no range left or refuses user namespaces. */
+export function makeJobNamespace(lockFile: string): UserNamespace {
+  const { lock, number } = claimRange(lockFile);
+  try {
+    const idBase = idRange.first + number * idRange.perJob;
+    const map = `0 ${idBase} ${idRange.perJob}`;
+    return { fd: makeUserNamespace(map, map), idBase, lock };
+  } catch (error) {
+    close(lock);
+    throw error;
+  }
+}

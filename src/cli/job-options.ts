@@ -1,0 +1,115 @@
+// The options that describe a job, shared by run, start and sandbox.
+import { resolve } from "node:path";
+import { type Command, InvalidArgumentError } from "commander";
+import { parseDuration, parseSize } from "../../sandbox/units.ts";
+import type { JobRequest } from "../../sandbox/request.ts";
+import type { Grant, TmpfsMount } from "../../sandbox/spec.ts";
+
+export interface JobOptions {
+  readonly cpus?: number;
+  readonly memory?: number;
+  readonly io?: number;
+  readonly pids?: number;
+  readonly timeout?: number;
+  readonly rootfs?: { path: string; mode: string };
+  readonly dir?: Grant[];
+  readonly tmpfs?: TmpfsMount[];
+  readonly env?: string[];
+  readonly cwd?: string;
+  readonly user?: { uid: number; gid: number };
+  readonly hostname?: string;
+  readonly net: string;
+  readonly seccomp: string;
+}
+
+function size(text: string): number {
+  const bytes = parseSize(text);
+  if (bytes === null || bytes === 0) throw new InvalidArgumentError(`${JSON.stringify(text)} is not a size; write it like 64M, 1.5G or 512K.`);
+  return bytes;
+}
+
+function duration(text: string): number {
+  const milliseconds = parseDuration(text);
+  if (milliseconds === null || milliseconds === 0) {
+    throw new InvalidArgumentError(`${JSON.stringify(text)} is not a duration; write it like 500ms, 10s or 5m.`);
+  }
+  return milliseconds;
+}
+
+function cores(text: string): number {
+  const value = /^\d+(\.\d+)?$/.test(text) ? Number(text) : Number.NaN;
+  if (value > 0 && Number.isFinite(value)) return value;
+  throw new InvalidArgumentError(`${JSON.stringify(text)} is not a number of cores; write it like 2 or 0.5.`);
+}
+
+function count(text: string): number {
+  if (/^[1-9]\d{0,8}$/.test(text)) return Number(text);
+  throw new InvalidArgumentError(`${JSON.stringify(text)} is not a whole number from 1 up.`);
+}
+
+function userIds(text: string): { uid: number; gid: number } {
+  const match = /^(\d{1,5})(?::(\d{1,5}))?$/.exec(text);
+  if (match === null) throw new InvalidArgumentError(`${JSON.stringify(text)} is not UID or UID:GID, in numbers.`);
+  return { uid: Number(match[1]), gid: Number(match[2] ?? match[1]) };
+}
+
+function rootfsOf(text: string): { path: string; mode: string } {
+  const match = /^(.+):(overlay|ro|rw)$/.exec(text);
+  return match === null ? { path: resolve(text), mode: "overlay" } : { path: resolve(match[1] as string), mode: match[2] as string };
+}
+
+function grantOf(text: string, previous: Grant[] = []): Grant[] {
+  const match = /^(.*?)(?::(ro|rw))?$/.exec(text);
+  const [source = "", target] = (match?.[1] ?? "").split("::");
+  if (source === "") throw new InvalidArgumentError(`${JSON.stringify(text)} names no folder; write it like /data::/input:ro.`);
+  return [...previous, { source: resolve(source), target: target ?? resolve(source), writable: match?.[2] === "rw" }];
+}
+
+function scratchOf(text: string, previous: TmpfsMount[] = []): TmpfsMount[] {
+  const cut = text.lastIndexOf(":");
+  const [target, bytes] = cut < 0 ? [text, 0] : [text.slice(0, cut), size(text.slice(cut + 1))];
+  return [...previous, { target, sizeBytes: bytes }];
+}
+
+function another(text: string, previous: string[] = []): string[] {
+  return [...previous, text];
+}
+
+/** Adds the options to a command. Values come out checked in form; what they mean together is checked by `specOf`. */
+export function addJobOptions(command: Command): Command {
+  return command
+    .option("--cpus <N>", "cores it may use, for example 0.5", cores)
+    .option("-m, --memory <SIZE>", "memory it may use, page cache and tmpfs included", size)
+    .option("--io <SIZE>", "bytes per second it may read and, separately, write on disk", size)
+    .option("--pids <N>", "processes and threads at once (default 512)", count)
+    .option("--timeout <DURATION>", "ends it after this time", duration)
+    .option("--rootfs <DIR[:MODE]>", "folder that becomes its /; MODE is overlay (default), ro or rw", rootfsOf)
+    .option("-v, --dir <HOST[::GUEST][:ro|rw]>", "folder of the host it may see; repeatable", grantOf)
+    .option("--tmpfs <GUEST[:SIZE]>", "empty folder in memory; repeatable", scratchOf)
+    .option("-e, --env <NAME=VALUE>", "environment variable; repeatable", another)
+    .option("-w, --cwd <DIR>", "folder it starts in (default /)")
+    .option("-u, --user <UID[:GID]>", "user it runs as inside (default 0)", userIds)
+    .option("--hostname <NAME>", "its host name")
+    .option("--net <MODE>", "network: none", "none")
+    .option("--seccomp <PROFILE>", "default, unconfined, or an OCI profile in a file", "default");
+}
+
+/** The request that the options make, for a command given as `argv`. */
+export function requestOf(argv: readonly string[], options: JobOptions, stdin: boolean): JobRequest {
+  return {
+    argv,
+    stdin,
+    ...(options.env && { env: options.env }),
+    ...(options.cwd !== undefined && { cwd: options.cwd }),
+    ...(options.hostname !== undefined && { hostname: options.hostname }),
+    ...(options.user && { user: options.user }),
+    ...(options.rootfs && { rootfs: options.rootfs }),
+    ...(options.dir && { grants: options.dir }),
+    ...(options.tmpfs && { tmpfs: options.tmpfs }),
+    ...(options.cpus !== undefined && { cpus: options.cpus }),
+    ...(options.memory !== undefined && { memoryBytes: options.memory }),
+    ...(options.io !== undefined && { ioBytesPerSecond: options.io }),
+    ...(options.pids !== undefined && { pids: options.pids }),
+    ...(options.timeout !== undefined && { timeoutMs: options.timeout }),
+  };
+}

@@ -1,0 +1,38 @@
+import { Command } from "commander";
+import { specOf } from "../../sandbox/request.ts";
+import { type SeccompChoice, seccompPrograms } from "../../sandbox/seccomp/programs.ts";
+import type { ExitRecord } from "../../sandbox/spec.ts";
+import { runLocally } from "../local/run.ts";
+import { exitCodeOf } from "./exit-code.ts";
+import { CliError } from "./failure.ts";
+import { addJobOptions, type JobOptions, requestOf } from "./job-options.ts";
+
+export function sandboxCommand(): Command {
+  const command = new Command("sandbox")
+    .description("run a command in a sandbox of this machine, with no server")
+    .usage("[options] [--] CMD [ARG...]")
+    .argument("<command...>", "program and its arguments")
+    .passThroughOptions()
+    .action(runSandbox);
+  return addJobOptions(command);
+}
+
+async function runSandbox(argv: string[], options: JobOptions): Promise<void> {
+  if (process.getuid?.() !== 0) throw new CliError("sandbox: it makes namespaces and cgroups, which needs root", "run it as root");
+  if (options.net !== "none") throw new CliError(`--net ${options.net}: this podium offers none`, "use --net none");
+  const writableGrants = (options.dir ?? []).some((grant) => grant.writable) || options.rootfs?.mode === "rw";
+  const seccomp = seccompPrograms(seccompChoice(options.seccomp), { capabilities: [], writableGrants });
+  const spec = specOf(requestOf(argv, options, true), { defaultHostname: "sandbox", network: { kind: "none" }, seccomp });
+  const record = await runLocally(spec);
+  tellUnusualEnd(record);
+  process.exitCode = exitCodeOf(record);
+}
+
+function seccompChoice(text: string): SeccompChoice {
+  return text === "default" || text === "unconfined" ? { kind: text } : { kind: "file", path: text };
+}
+
+function tellUnusualEnd(record: ExitRecord): void {
+  if (record.cause === "EXITED") return;
+  process.stderr.write(`podium: ${record.cause}: ${record.message}\n`);
+}
