@@ -26,7 +26,7 @@ export interface Surroundings {
   readonly pid: number;
 }
 
-export function readHost(): Host {
+function readHost(): Host {
   return {
     procCgroup: readFileSync("/proc/self/cgroup", "utf8"),
     mountinfo: readFileSync("/proc/self/mountinfo", "utf8"),

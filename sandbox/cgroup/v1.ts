@@ -50,7 +50,7 @@ function distinct(folders: Folders): string[] {
 }
 
 /** The files that a request writes; only those of controllers that the host has. */
-export function v1Settings(folders: Folders, limits: Limits, disks: readonly string[]): Setting[] {
+function v1Settings(folders: Folders, limits: Limits, disks: readonly string[]): Setting[] {
   const { cpus, memoryBytes, pids, ioBytesPerSecond } = limits;
   const settings: Setting[] = [];
   if (folders.cpu !== undefined) {

@@ -54,6 +54,8 @@ export class Command {
   #conclude(closed: boolean): void {
     const said = this.#report.toString("utf8", pidBytes);
     if (!closed || said === "") return;
-    this.setup = said === execMark ? "executed" : (JSON.parse(said.replace(execMark, "")) as SetupFailure);
+    // A filter or exec that failed reports after the mark.
+    const report = said.startsWith(execMark) ? said.slice(execMark.length) : said;
+    this.setup = report === "" ? "executed" : (JSON.parse(report) as SetupFailure);
   }
 }

@@ -1,8 +1,8 @@
-// How wide the arguments of each system call are, from the prototypes of linux/syscalls.h on 64-bit machines. One letter
-// an argument: `i` 32 bits (int, unsigned int, uid_t, …), `w` 64 bits (pointers, size_t, long, loff_t), `m` 16 bits
-// (umode_t). The kernel ignores the register's upper bits beyond that, so a filter has to as well, or `socket(40 | 1<<32)`
-// is another number to the filter and the same to the kernel. The flags of clone are declared long, but only their lower
-// half counts (lower_32_bits in kernel/fork.c).
+// How wide the arguments of each system call are, from the prototypes of linux/syscalls.h on 64-bit machines. One
+// letter an argument: `i` 32 bits (int, unsigned int, uid_t, …), `w` 64 bits (pointers, size_t, long, loff_t), `m` 16
+// bits (umode_t). The kernel ignores the register's bits above that, so a filter has to as well, or
+// `socket(40 | 1<<32)` is another number to the filter and the same to the kernel. The flags of clone are declared
+// long, but only their lower half counts (lower_32_bits in kernel/fork.c).
 
 const callsBySignature = {
   "":

@@ -1,4 +1,4 @@
-// Names and numbers of system calls: libseccomp's, and those of kernels newer than the oldest libseccomp in use (2.5.4).
+// Names and numbers of system calls: libseccomp's, and those of kernels newer than libseccomp 2.5.4 (Debian 12).
 import { syscallName, syscallNumber } from "../sys/seccomp.ts";
 import { hostArchitecture } from "./architecture.ts";
 

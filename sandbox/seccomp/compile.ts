@@ -12,10 +12,11 @@ import { hostArchitecture } from "./architecture.ts";
 import { type ArgumentBits, argumentBits } from "./argument-bits.ts";
 import { instructionBytes, mostInstructions } from "./bpf.ts";
 import { callNumber } from "./calls.ts";
+import type { Comparison } from "./comparison.ts";
 import { type Circumstances, ruleApplies, runningKernel } from "./conditions.ts";
 import { type CallRule, type DisjointRule, disjointRules } from "./decision.ts";
 import { refuse } from "./errors.ts";
-import type { Comparison, Profile } from "./profile.ts";
+import type { Profile } from "./profile.ts";
 import { unknownCallsPrefix } from "./unknown-calls.ts";
 
 const ENOSYS: Action = { name: "SCMP_ACT_ERRNO", errno: 38 };

@@ -1,12 +1,11 @@
-// The rules of one system call, rewritten so that no two of them overlap. libseccomp needs that: of overlapping rules it
-// drops the narrower one when another is unconditional, and may take the wrong branch when masks overlap. Here the
+// The rules of one system call, rewritten so that no two of them overlap. libseccomp needs that: of overlapping rules
+// it drops the narrower one when another is unconditional, and may take the wrong branch when masks overlap. Here the
 // strictest matching rule wins, and of equally strict ones the first.
-
 import type { MaskedEqual } from "../sys/seccomp.ts";
 import { type Action, actionRank } from "./actions.ts";
 import type { ArgumentBits } from "./argument-bits.ts";
+import type { Comparison } from "./comparison.ts";
 import { refuse } from "./errors.ts";
-import type { Comparison } from "./profile.ts";
 import { anyWord, comparisonSets, matchesWord, partition, type Word } from "./words.ts";
 
 /** One rule of one call: all comparisons must hold; none = always. */
@@ -28,7 +27,7 @@ interface Box {
 }
 
 const halfArguments = 12;
-/** Far above what real profiles need (64-bit NE on one argument gives 64); keeps a hostile profile from eating the host. */
+/** Far above what real profiles need (NE on a 64-bit argument gives 64); hostile profiles stop here. */
 const mostPieces = 4096;
 
 function boxesOf(rule: CallRule, bits: readonly ArgumentBits[], place: string): Box[] {

@@ -6,11 +6,12 @@ import { refuse } from "./errors.ts";
 import { type Profile, parseProfile, readProfile } from "./profile.ts";
 import { compileSetuidGuard } from "./setuid-guard.ts";
 
-/** `--seccomp`: podium's profile, none, or an OCI profile in a file. */
+/** `--seccomp`: podium's profile, none, or an OCI profile in a file or given as it is. */
 export type SeccompChoice =
   | { readonly kind: "default" }
   | { readonly kind: "unconfined" }
-  | { readonly kind: "file"; readonly path: string };
+  | { readonly kind: "file"; readonly path: string }
+  | { readonly kind: "text"; readonly text: string };
 
 /** What a job's filters depend on beside the choice. */
 export interface SeccompNeeds {
@@ -45,15 +46,16 @@ function readProfileFile(path: string): string {
 function profileProgram(choice: SeccompChoice, capabilities: readonly string[]): string[] {
   const key = (text: string) => JSON.stringify([choice.kind, text, capabilities.toSorted()]);
   const compile = (profile: Profile) => compileProfile(profile, { capabilities });
+  const ownProfile = (text: string, place: string) => [once(key(text), () => compile(parseProfile(text, place)))];
   switch (choice.kind) {
     case "unconfined":
       return [];
     case "default":
       return [once(key(""), () => compile(readProfile(defaultProfile, "default.json")))];
-    case "file": {
-      const text = readProfileFile(choice.path);
-      return [once(key(text), () => compile(parseProfile(text, choice.path)))];
-    }
+    case "file":
+      return ownProfile(readProfileFile(choice.path), choice.path);
+    case "text":
+      return ownProfile(choice.text, "profile");
   }
 }
 

@@ -1,9 +1,8 @@
-// Sets of 32-bit words of the form `(word & mask) == value`, the one comparison that filters are built from, and how the
-// comparisons of a profile are written as such sets. Numbers are unsigned.
-
+// Sets of 32-bit words of the form `(word & mask) == value`, the one comparison that filters are built from, and how
+// the comparisons of a profile are written as such sets. Numbers are unsigned.
 import type { ArgumentBits } from "./argument-bits.ts";
+import type { Comparison } from "./comparison.ts";
 import { refuse } from "./errors.ts";
-import type { Comparison } from "./profile.ts";
 
 export interface Word {
   readonly mask: number;

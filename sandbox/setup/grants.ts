@@ -1,6 +1,6 @@
 // What was granted of the host (`--dir`), and scratch space (`--tmpfs`).
-import { statSync } from "node:fs";
-import { close } from "../sys/descriptors.ts";
+import { fstatSync } from "node:fs";
+import { close, O_PATH, open } from "../sys/descriptors.ts";
 import {
   attachTree,
   cloneTree,
@@ -16,7 +16,7 @@ import {
 import type { Grant, TmpfsMount } from "../spec.ts";
 import { makeUserNamespace } from "../zygote/user-namespaces.ts";
 import type { Context } from "./context.ts";
-import { type Root, withTarget } from "./root-target.ts";
+import { pathOf, type Root, withTarget } from "./root-target.ts";
 import { explain } from "./rootfs.ts";
 
 /** Grants in the order given, so that a later one may lie inside an earlier one. */
@@ -24,21 +24,32 @@ export function mountGrants(context: Context, root: Root): void {
   for (const grant of context.spec.grants) mountGrant(context, root, grant);
 }
 
+/** The source is looked up once: what its owner was asked of is what is mounted, whoever renames what meanwhile. */
+function mountGrant(context: Context, root: Root, grant: Grant): void {
+  const source = open(grant.source, O_PATH);
+  try {
+    mountOpened(context, root, grant, source);
+  } catch (error) {
+    throw explain(error, grant.source);
+  } finally {
+    close(source);
+  }
+}
+
 /**
  * The folder's owner and the job's user are one: what the job makes there belongs to the owner on the host, and what the
  * owner alone may read, the job may. All other ids appear as nobody. Read-only holds for mounts below the source too.
  */
-function mountGrant({ spec, idBase }: Context, root: Root, grant: Grant): void {
-  const source = statSync(grant.source);
-  const ids = makeUserNamespace(`${source.uid} ${idBase + spec.user.uid} 1`, `${source.gid} ${idBase + spec.user.gid} 1`);
-  const tree = cloneTree(grant.source);
+function mountOpened({ spec, idBase }: Context, root: Root, grant: Grant, source: number): void {
+  const owner = fstatSync(source);
+  const ids = makeUserNamespace(`${owner.uid} ${idBase + spec.user.uid} 1`, `${owner.gid} ${idBase + spec.user.gid} 1`);
+  const tree = cloneTree(pathOf(source));
   try {
     mapTreeIds(tree, ids, true, grant.source);
     const attributes = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | (grant.writable ? 0 : MOUNT_ATTR_RDONLY);
     setDetachedAttributes(tree, attributes, grant.source);
-    withTarget(root, grant.target, source.isDirectory() ? "folder" : "file", (target) => attachTree(tree, target));
-  } catch (error) {
-    throw explain(error, grant.source);
+    const kind = owner.isDirectory() ? "folder" : "file";
+    withTarget(root, grant.target, kind, (target) => attachTree(tree, target));
   } finally {
     close(tree);
     close(ids);

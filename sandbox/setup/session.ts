@@ -1,7 +1,10 @@
 // What a Node process leaves behind that a command must not inherit (fork keeps all of it, exec most of it).
+import { getPriority, setPriority } from "node:os";
 import { chownDescriptor, close, dup2, O_RDONLY, open } from "../sys/descriptors.ts";
-import { getRlimit, RLIMIT_CORE, RLIMIT_NOFILE, setRlimit } from "../sys/limits.ts";
+import { joinNewSessionKeyring } from "../sys/keyring.ts";
+import { getRlimit, RLIMIT_CORE, RLIMIT_NICE, RLIMIT_NOFILE, RLIMIT_RTPRIO, setRlimit } from "../sys/limits.ts";
 import { setsid } from "../sys/process.ts";
+import { leaveRealTime, resetIoPriority } from "../sys/scheduling.ts";
 import { resetDispositions, unblockAllSignals } from "../sys/signals.ts";
 import type { Context } from "./context.ts";
 
@@ -29,12 +32,29 @@ const usualOpenFiles = 1024n;
 
 /**
  * Node raises the soft RLIMIT_NOFILE to the hard one: back to the usual 1024. RLIMIT_CORE 1 is the one value with which
- * neither a core file is written nor a `core_pattern` pipe handler of the host started (core(5)).
+ * neither a core file is written nor a `core_pattern` pipe handler of the host started (core(5)). What the service manager
+ * lets the server do with priorities is not for jobs.
  */
 export function resetLimits(): void {
   const { hard } = getRlimit(RLIMIT_NOFILE);
   setRlimit(RLIMIT_NOFILE, { soft: hard < usualOpenFiles ? hard : usualOpenFiles, hard });
   setRlimit(RLIMIT_CORE, { soft: 1n, hard: 1n });
+  for (const priority of [RLIMIT_NICE, RLIMIT_RTPRIO]) setRlimit(priority, { soft: 0n, hard: 0n });
+}
+
+/** No job runs before other programs of the host because the server does; one that was made to wait still waits. */
+export function resetScheduling(): void {
+  leaveRealTime();
+  if (getPriority() < 0) setPriority(0);
+  resetIoPriority();
+}
+
+/**
+ * Whoever holds a session keyring may read the keys in it, whatever uid it has (keyrings(7), "Possession"): the server's
+ * would come along over fork and exec. As the job's user, so that the new one counts against its quota.
+ */
+export function leaveSessionKeyring(): void {
+  joinNewSessionKeyring();
 }
 
 /** Node ignores SIGPIPE and SIGXFSZ, and init blocks everything. */

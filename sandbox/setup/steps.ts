@@ -11,7 +11,14 @@ import { becomeJobUser, dropPrivileges } from "./identity.ts";
 import { enterNamespaces, nameHost, resetOomScore } from "./namespaces.ts";
 import { execRefusal, findProgram } from "./program.ts";
 import { enterRoot } from "./root.ts";
-import { placeStdio, resetLimits, resetSignals, startSession } from "./session.ts";
+import {
+  leaveSessionKeyring,
+  placeStdio,
+  resetLimits,
+  resetScheduling,
+  resetSignals,
+  startSession,
+} from "./session.ts";
 import { step, StepError } from "./step.ts";
 
 const failureExit = 125;
@@ -49,8 +56,14 @@ function setUp(context: Context): string {
   step("session", startSession);
   step("stdio", () => placeStdio(context));
   step("rlimits", resetLimits);
+  step("scheduling", resetScheduling);
   step("signals", resetSignals);
   step("user", () => becomeJobUser(context));
+  step("keyring", leaveSessionKeyring);
+  // From here on paths of the request are looked up: neither with a capability nor with a descriptor of the host to go
+  // through, as in `--cwd /proc/self/fd/7` (CVE-2024-21626).
+  step("descriptors", () => closeFrom(statusDescriptor + 1));
+  step("capabilities", dropPrivileges);
   step("cwd", () => process.chdir(context.spec.cwd));
   return home;
 }
@@ -61,8 +74,6 @@ function execute(spec: SandboxSpec, home: string): never {
   const environment = Object.entries(env).map(([name, value]) => `${name}=${value}`);
   const program = step("find", () => findProgram(spec.argv[0] ?? "", spec.env.PATH));
   const filters = spec.seccomp.map((filter) => Buffer.from(filter, "base64"));
-  step("descriptors", () => closeFrom(statusDescriptor + 1));
-  step("capabilities", dropPrivileges);
   write(statusDescriptor, Buffer.from(execMark));
   step("seccomp", () => filters.forEach(installSeccompFilter));
   const errno = execve(program, spec.argv, environment);

@@ -6,6 +6,8 @@ const getrlimit = libc("int getrlimit(int, uint8_t*)");
 /** sys/resource.h (x86 and arm64). */
 export const RLIMIT_CORE = 4;
 export const RLIMIT_NOFILE = 7;
+export const RLIMIT_NICE = 13;
+export const RLIMIT_RTPRIO = 14;
 
 export interface Rlimit {
   readonly soft: bigint;

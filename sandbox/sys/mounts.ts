@@ -71,10 +71,13 @@ export function cloneTree(path: string, recursive = true): number {
 }
 
 const MOVE_MOUNT_F_EMPTY_PATH = 4;
+/** Without it a target of the form /proc/self/fd/N would be the link itself. */
+const MOVE_MOUNT_T_SYMLINKS = 0x10;
+const attachFlags = MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_SYMLINKS;
 
-/** move_mount(tree, "", AT_FDCWD, target, MOVE_MOUNT_F_EMPTY_PATH): attaches a detached tree; move_mount(2). */
+/** move_mount(tree, "", AT_FDCWD, target, F_EMPTY_PATH | T_SYMLINKS): attaches a detached tree; move_mount(2). */
 export function attachTree(tree: number, target: string): void {
-  checkLong(c.moveMount(sysno.move_mount, tree, "", AT_FDCWD, target, MOVE_MOUNT_F_EMPTY_PATH), "move_mount", target);
+  checkLong(c.moveMount(sysno.move_mount, tree, "", AT_FDCWD, target, attachFlags), "move_mount", target);
 }
 
 /** mount_setattr(2) */

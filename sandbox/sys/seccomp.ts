@@ -134,7 +134,7 @@ export function seccompVersion(): string {
   return [0, 4, 8].map((offset) => numbers.readUInt32LE(offset)).join(".");
 }
 
-/** unsigned int seccomp_api_get(void): what this kernel and libseccomp do together, 0 (unknown) to 7; seccomp_api_get(3). */
+/** unsigned int seccomp_api_get(void): what kernel and libseccomp do together, 0 (unknown) to 7; seccomp_api_get(3). */
 export function seccompApiLevel(): number {
   return library().apiGet();
 }

@@ -1,7 +1,7 @@
 // Ready-made user namespaces, each with an id range that no other live job of this host has. A range is owned by a lock
 // on one byte of a file (the range's number), held by an open file description that only the job's init keeps: the kernel
 // gives it back however init ends, so there is no list to repair after a crash, and all servers of the host share the file.
-import { openSync, writeFileSync } from "node:fs";
+import { openSync, readlinkSync, writeFileSync } from "node:fs";
 import { close, O_CREAT, O_RDWR, open, pipe, read, tryLockByte, write } from "../sys/descriptors.ts";
 import { CLONE_NEWUSER, unshare } from "../sys/namespaces.ts";
 import { exitNow, fork, waitFor } from "../sys/process.ts";
@@ -45,10 +45,10 @@ export function makeUserNamespace(uidMap: string, gidMap: string): number {
     const reply = Buffer.alloc(64);
     const n = read(toParent.read, reply);
     const answer = reply.toString("utf8", 0, n ?? 0);
-    if (answer !== "ok") throw new Error(`user namespace: ${answer === "" ? "its process died" : answer}`);
-    writeFileSync(`/proc/${child}/uid_map`, uidMap);
-    writeFileSync(`/proc/${child}/gid_map`, gidMap);
-    return openSync(`/proc/${child}/ns/user`, "r");
+    if (!/^\d+$/.test(answer)) throw new Error(`user namespace: ${answer === "" ? "its process died" : answer}`);
+    writeFileSync(`/proc/${answer}/uid_map`, uidMap);
+    writeFileSync(`/proc/${answer}/gid_map`, gidMap);
+    return openSync(`/proc/${answer}/ns/user`, "r");
   } finally {
     write(toChild.write, Buffer.from("."));
     close(toChild.write);
@@ -58,9 +58,11 @@ export function makeUserNamespace(uidMap: string, gidMap: string): number {
 }
 
 function liveInNamespace(toParent: number, toChild: { read: number; write: number }): never {
-  let answer = "ok";
+  let answer: string;
   try {
     close(toChild.write);
+    // Its pid as /proc names it: fork's answer is another number where the caller lives in a job's pid namespace.
+    answer = readlinkSync("/proc/self");
     unshare(CLONE_NEWUSER);
     // Nested user namespaces end here too, beside seccomp: the limit of this namespace binds all that is made in it.
     writeFileSync("/proc/sys/user/max_user_namespaces", "0");

@@ -1,22 +1,19 @@
 // The command line's table of contents. Each command is loaded when it is asked for.
-import { readFileSync } from "node:fs";
 import { Command, CommanderError } from "commander";
 import { CliError, cliErrorOf } from "./failure.ts";
+import { version } from "./version.ts";
 
 const commands = {
   sandbox: async () => (await import("./sandbox.ts")).sandboxCommand(),
+  serve: async () => (await import("./serve.ts")).serveCommand(),
   certs: async () => (await import("./certs.ts")).certsCommand(),
 } as const;
 
 const summaries: Readonly<Record<keyof typeof commands, string>> = {
   sandbox: "run a command in a sandbox of this machine, with no server",
+  serve: "run the server on this machine",
   certs: "make a CA and issue certificates",
 };
-
-function version(): string {
-  const manifest = new URL("../package.json", import.meta.url);
-  return (JSON.parse(readFileSync(manifest, "utf8")) as { version: string }).version;
-}
 
 async function program(asked: string | undefined): Promise<Command> {
   const podium = new Command("podium")

@@ -130,13 +130,16 @@ test("membership lines are read back", () => {
   );
 });
 
-test("the mount of a path is above it, and no other mount above it is nearer", () => {
+test("the mount of a path is the nearest above it, and of several there the last", () => {
   fc.assert(
     fc.property(path, fc.array(path), (wanted, points) => {
-      const lines = points.map((point) => `1 1 0:1 / ${escapeOctal(point)} rw - tmpfs none rw\n`);
-      const found = mountOf(parseMountInfo(lines.join("")), wanted);
-      const above = points.filter((point) => isBelow(wanted, point));
-      assert.is(found?.mountPoint.length ?? -1, Math.max(-1, ...above.map((point) => point.length)));
+      const mounts = parseMountInfo(
+        points.map((point) => `1 1 0:1 / ${escapeOctal(point)} rw - tmpfs none rw\n`).join(""),
+      );
+      const above = mounts.filter(({ mountPoint }) => isBelow(wanted, mountPoint));
+      const nearest = Math.max(...above.map(({ mountPoint }) => mountPoint.length));
+      const last = above.filter(({ mountPoint }) => mountPoint.length === nearest).at(-1) ?? null;
+      assert.ok(mountOf([...mounts, ...mounts], wanted) === last && mountOf(mounts, wanted) === last);
     }),
   );
 });

@@ -143,3 +143,11 @@ test("a profile file that is not there is refused by its path", () => {
   const read = () => programs({ kind: "file", path: "/nonexistent/p.json" });
   assert.throws(read, "/nonexistent/p.json: the seccomp profile cannot be read (ENOENT); check the path");
 });
+
+test("a profile comes as text too", libseccomp, () => {
+  const text =
+    '{"defaultAction": "SCMP_ACT_ALLOW", "syscalls": [{"names": ["mkdirat"], "action": "SCMP_ACT_KILL_PROCESS"}]}';
+  const [program] = programs({ kind: "text", text });
+  assert.is(answer(program ?? Buffer.alloc(0), "mkdirat"), "KILL_PROCESS");
+  assert.throws(() => programs({ kind: "text", text: "{" }), /^profile: is not JSON/);
+});

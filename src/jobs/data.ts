@@ -1,0 +1,62 @@
+// The folder of one server: DATA. Its id is in the name of every host object that podium makes.
+import { randomBytes } from "node:crypto";
+import { accessSync, constants, mkdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { join, resolve } from "node:path";
+import { lockData } from "./executor.ts";
+
+export interface Data {
+  readonly path: string;
+  /** Hexadecimal, made once for this DATA. */
+  readonly id: string;
+  readonly jobs: string;
+  readonly stage: string;
+  readonly zygotePid: string;
+}
+
+/** DATA is not usable, with the reason and the mend. */
+export class DataError extends Error {
+  override readonly name = "DataError";
+  readonly mend: string;
+
+  constructor(message: string, mend: string) {
+    super(message);
+    this.mend = mend;
+  }
+}
+
+/** Opens or makes DATA and takes it for this process. Throws DataError. */
+export function openData(folder: string): Data {
+  const path = resolve(folder);
+  prepare(path);
+  if (!lockData(join(path, "lock"))) {
+    throw new DataError(`${path}: another podium server uses it`, "stop that server, or give this one a --data of its own");
+  }
+  const data = { path, jobs: join(path, "jobs"), stage: join(path, "stage"), zygotePid: join(path, "zygote.pid") };
+  for (const inner of [data.jobs, data.stage]) mkdirSync(inner, { recursive: true, mode: 0o700 });
+  return { ...data, id: idOf(join(path, "id")) };
+}
+
+function prepare(path: string): void {
+  try {
+    mkdirSync(path, { recursive: true, mode: 0o700 });
+    accessSync(path, constants.W_OK | constants.X_OK);
+  } catch (error) {
+    const code = (error as NodeJS.ErrnoException).code;
+    throw new DataError(`${path}: cannot be used as DATA (${code})`, "name a folder that root can write with --data");
+  }
+  if ((statSync(path).mode & 0o022) !== 0) {
+    throw new DataError(`${path}: others can write in it`, `chmod go-w ${path}`);
+  }
+}
+
+const idBytes = 4;
+
+function idOf(file: string): string {
+  try {
+    return readFileSync(file, "utf8").trim();
+  } catch {
+    const id = randomBytes(idBytes).toString("hex");
+    writeFileSync(file, `${id}\n`, { mode: 0o600 });
+    return id;
+  }
+}

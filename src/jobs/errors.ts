@@ -1,0 +1,62 @@
+// What can go wrong with a job, as plain errors of the product; src/server/failures.ts turns them into wire failures.
+
+/** The request cannot be had as asked: names the request's field and the mend. Nothing was done. */
+export class InvalidRequest extends Error {
+  override readonly name = "InvalidRequest";
+  readonly field: string;
+
+  constructor(field: string, reason: string, mend = "") {
+    super(mend === "" ? `${field}: ${reason}` : `${field}: ${reason}; ${mend}`);
+    this.field = field;
+  }
+}
+
+/** Neither there nor another's: the two answers are the same. */
+export class NoSuchJob extends Error {
+  override readonly name = "NoSuchJob";
+
+  constructor(id: bigint | number) {
+    super(`there is no job ${id}`);
+  }
+}
+
+/** The caller's role does not allow it. */
+export class NotAllowed extends Error {
+  override readonly name = "NotAllowed";
+}
+
+/** This host cannot enforce a limit that was asked for. */
+export class Unenforceable extends Error {
+  override readonly name = "Unenforceable";
+}
+
+/** Another job of the same user has the name; `id` is that job's. */
+export class NameTaken extends Error {
+  override readonly name = "NameTaken";
+  readonly id: number;
+
+  constructor(jobName: string, id: number) {
+    super(`name: ${JSON.stringify(jobName)} belongs to job ${id}; choose another, or remove that job when it has finished`);
+    this.id = id;
+  }
+}
+
+/** The job is still running, and what was asked needs it finished. */
+export class StillRunning extends Error {
+  override readonly name = "StillRunning";
+
+  constructor(id: number) {
+    super(`job ${id} is still running; stop it first`);
+  }
+}
+
+/** The job was made, but its command did not start; its record says the same. */
+export class StartFailed extends Error {
+  override readonly name = "StartFailed";
+  readonly id: number;
+
+  constructor(id: number, message: string) {
+    super(message);
+    this.id = id;
+  }
+}

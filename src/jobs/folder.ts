@@ -1,0 +1,83 @@
+// One job on disk: DATA/jobs/<id>/ (docs/contract.md, "A job on disk"). Beside the files of the contract: `job.json`, what
+// was asked for, and `exit.json`, how it ended.
+import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import type { ExitRecord, Limits } from "../../sandbox/spec.ts";
+
+/** What is known of a job from the moment it was accepted. */
+export interface JobMeta {
+  readonly id: number;
+  readonly name: string;
+  readonly user: string;
+  readonly createdAtMs: number;
+  readonly command: readonly string[];
+  readonly limits: Limits;
+  readonly timeoutMs: number;
+  readonly stdin: boolean;
+}
+
+export const streams = ["stdout", "stderr"] as const;
+export type StreamName = (typeof streams)[number];
+
+/** Makes the folder of an accepted job, state RUNNING. On failure nothing of it is left. */
+export function createJobFolder(folder: string, meta: JobMeta): void {
+  mkdirSync(folder, { mode: 0o700 });
+  try {
+    writeFileSync(join(folder, "job.json"), `${JSON.stringify(meta)}\n`, { mode: 0o600 });
+    for (const stream of streams) writeFileSync(join(folder, stream), "", { mode: 0o600 });
+    writeFileSync(join(folder, "state"), "RUNNING\n", { mode: 0o600 });
+  } catch (error) {
+    removeJobFolder(folder);
+    throw error;
+  }
+}
+
+export function removeJobFolder(folder: string): void {
+  rmSync(folder, { recursive: true, force: true });
+}
+
+/** Ids of the job folders in `jobs/`, in order. */
+export function listJobIds(jobs: string): number[] {
+  return readdirSync(jobs)
+    .filter((name) => /^[1-9]\d{0,15}$/.test(name))
+    .map(Number)
+    .sort((a, b) => a - b);
+}
+
+/** null: a crash left the folder half made. */
+export function readMeta(folder: string): JobMeta | null {
+  return readJson<JobMeta>(join(folder, "job.json"));
+}
+
+/** null: the job has not ended, or nobody could write it down. */
+export function readExit(folder: string): ExitRecord | null {
+  return readJson<ExitRecord>(join(folder, "exit.json"));
+}
+
+export function readState(folder: string): string {
+  return readText(join(folder, "state")).trim();
+}
+
+/** Host pid of the command, 0 when it never ran. */
+export function readPid(folder: string): number {
+  return Number(readText(join(folder, "pid"))) || 0;
+}
+
+function readText(path: string): string {
+  try {
+    return readFileSync(path, "utf8");
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "ENOENT") return "";
+    throw error;
+  }
+}
+
+function readJson<T>(path: string): T | null {
+  const text = readText(path);
+  if (text === "") return null;
+  try {
+    return JSON.parse(text) as T;
+  } catch {
+    return null;
+  }
+}

@@ -1,0 +1,193 @@
+// What one can do with jobs: the product's verbs, with no word of gRPC in them.
+import { setTimeout } from "node:timers/promises";
+import type { JobRequest } from "../../sandbox/request.ts";
+import type { ExitRecord, Usage } from "../../sandbox/spec.ts";
+import type { Data } from "./data.ts";
+import { InvalidRequest, NotAllowed, StartFailed } from "./errors.ts";
+import { type CheckedJob, Executor, type JobControl, StepFailed } from "./executor.ts";
+import { readExit, readState } from "./folder.ts";
+import type { Job } from "./job.ts";
+import { applyPolicy, type Policy } from "./policy.ts";
+import { lostRecord, Registry, type Viewer } from "./registry.ts";
+import { signalNumber } from "./signal.ts";
+
+/** Who calls and what the role allows. */
+export interface Caller extends Viewer {
+  readonly role: "user" | "admin" | "viewer";
+}
+
+export interface NewJob {
+  readonly request: JobRequest;
+  /** What the user asked to run, for `status` and `ps`. */
+  readonly command: readonly string[];
+  readonly name: string;
+  /** "", `default`, `unconfined`, or an OCI profile as JSON text. */
+  readonly seccomp: string;
+}
+
+export interface Log {
+  info(fields: object, message: string): void;
+  error(fields: object, message: string): void;
+}
+
+const startupLookMs = 5;
+const longestName = /^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/;
+
+export class Jobs {
+  readonly data: Data;
+  readonly #registry: Registry;
+  readonly #executor: Executor;
+  readonly #policy: Policy;
+  readonly #log: Log;
+
+  private constructor(data: Data, registry: Registry, executor: Executor, policy: Policy, log: Log) {
+    this.data = data;
+    this.#policy = policy;
+    this.#registry = registry;
+    this.#executor = executor;
+    this.#log = log;
+  }
+
+  /** Reads DATA, removes what a crash left on the host, starts the zygote, and finds the jobs that still run. */
+  static async open(data: Data, policy: Policy, log: Log): Promise<Jobs> {
+    const registry = new Registry(data);
+    const keep = new Set(registry.running().map((job) => String(job.id)));
+    const executor = await Executor.open({ tag: data.id, stage: data.stage, zygotePid: data.zygotePid }, keep);
+    const jobs = new Jobs(data, registry, executor, policy, log);
+    await Promise.all(registry.running().map((job) => executor.adopt(String(job.id), job.folder, () => jobs.#conclude(job))));
+    return jobs;
+  }
+
+  /** Resolves when the command has been exec'd. Throws InvalidRequest and its kin before, StartFailed after acceptance. */
+  async start(caller: Caller, wanted: NewJob): Promise<Job> {
+    refuseViewer(caller);
+    if (wanted.name !== "" && !longestName.test(wanted.name)) {
+      throw new InvalidRequest("name", `${JSON.stringify(wanted.name)} is not a name`, "use letters, digits, dot, hyphen and underscore, at most 63");
+    }
+    if (/^\d+$/.test(wanted.name)) throw new InvalidRequest("name", "a name of digits only would be taken for an id", "add a letter");
+    const request = applyPolicy(wanted.request, this.#policy, caller.user);
+    const checked = this.#executor.check(request, seccompChoice(caller, wanted.seccomp), "podium");
+    const job = this.#registry.create((id) => metaOf(id, caller, wanted, checked), caller.user, wanted.name);
+    await this.#launch(job, checked);
+    return job;
+  }
+
+  async #launch(job: Job, checked: CheckedJob): Promise<void> {
+    const fields = { job: job.id, user: job.meta.user };
+    try {
+      const started = await this.#executor.start(String(job.id), job.folder, checked, () => this.#conclude(job));
+      job.pid = started.pid;
+      job.startedAtMs = started.startedAtMs;
+      this.#log.info({ ...fields, pid: started.pid }, "started");
+    } catch (error) {
+      if (!(error instanceof StepFailed)) throw error;
+      this.#log.info({ ...fields, step: error.step, errno: error.errno }, "start failed");
+      if (readExit(job.folder) === null) this.#executor.record(job.folder, startFailedRecord(job, error));
+      await this.#concluded(job);
+      throw new StartFailed(job.id, error.message);
+    }
+  }
+
+  async #concluded(job: Job): Promise<void> {
+    if (job.outcome === null) this.#conclude(job);
+    await job.ended;
+  }
+
+  /** Nothing of the job is left: its record becomes what everybody sees. */
+  #conclude(job: Job): void {
+    if (job.outcome !== null) return;
+    let exit = readExit(job.folder);
+    if (exit === null || readState(job.folder) === "RUNNING") {
+      exit ??= lostRecord(job);
+      this.#executor.record(job.folder, exit);
+    }
+    job.finish(exit);
+    this.#log.info({ job: job.id, user: job.meta.user, cause: exit.cause, exitCode: exit.exitCode }, "ended");
+  }
+
+  find(caller: Caller, id: bigint): Job {
+    return this.#registry.find(id, caller);
+  }
+
+  list(caller: Caller, filter: { all: boolean; name: string }): Job[] {
+    const jobs = this.#registry.list(caller);
+    if (filter.name !== "") return jobs.filter((job) => job.meta.name === filter.name && job.meta.user === caller.user);
+    return filter.all ? jobs : jobs.filter((job) => job.outcome === null);
+  }
+
+  /** Signals the command and, after the grace, kills all of the job; resolves when nothing is left. A finished job is fine. */
+  async stop(caller: Caller, id: bigint, how: { signal: string; graceMs: number }): Promise<void> {
+    const job = this.#registry.find(id, caller);
+    refuseViewer(caller);
+    const signal = signalNumber(how.signal);
+    if (job.outcome !== null) return;
+    const control = await this.#controlOf(job);
+    control?.stop({ signal, graceMs: how.graceMs, by: caller.user });
+    await job.ended;
+    control?.close();
+  }
+
+  /** A job that was accepted a moment ago has no supervisor yet; one that is over has none any more. */
+  async #controlOf(job: Job): Promise<JobControl | null> {
+    while (job.outcome === null) {
+      const control = await this.#executor.control(job.folder);
+      if (control !== null) return control;
+      await Promise.race([setTimeout(startupLookMs), job.ended]);
+    }
+    return null;
+  }
+
+  remove(caller: Caller, id: bigint): void {
+    const job = this.#registry.find(id, caller);
+    refuseViewer(caller);
+    this.#registry.remove(job);
+    this.#log.info({ job: job.id, user: caller.user }, "removed");
+  }
+
+  /** The way to a running job's stdin and signals; null when it is over. */
+  async control(caller: Caller, id: bigint): Promise<JobControl | null> {
+    const job = this.#registry.find(id, caller);
+    refuseViewer(caller);
+    return this.#controlOf(job);
+  }
+
+  /** Live while the job runs, the final figures after. */
+  usage(job: Job): Usage {
+    const none = { cpuSeconds: 0, memoryBytes: 0, memoryPeakBytes: 0, pids: 0 };
+    return job.outcome?.usage ?? this.#executor.usage(String(job.id)) ?? none;
+  }
+
+  /** Lets running jobs run on. */
+  async close(): Promise<void> {
+    this.#registry.close();
+    await this.#executor.close();
+  }
+}
+
+function refuseViewer(caller: Caller): void {
+  if (caller.role === "viewer") throw new NotAllowed("a podium:viewer certificate reads jobs and logs and changes nothing");
+}
+
+function seccompChoice(caller: Caller, text: string) {
+  if (text === "" || text === "default") return { kind: "default" } as const;
+  if (text !== "unconfined") return { kind: "text", text } as const;
+  if (caller.role === "admin") return { kind: "unconfined" } as const;
+  throw new NotAllowed("seccomp: unconfined is for podium:admin certificates");
+}
+
+function metaOf(id: number, caller: Caller, wanted: NewJob, { spec }: CheckedJob) {
+  return {
+    id,
+    name: wanted.name,
+    user: caller.user,
+    createdAtMs: Date.now(),
+    command: wanted.command,
+    limits: spec.limits,
+    timeoutMs: spec.timeoutMs,
+    stdin: spec.stdin === "stream",
+  };
+}
+
+function startFailedRecord(job: Job, { step, errno, message }: StepFailed): ExitRecord {
+  return { ...lostRecord(job), cause: "START_FAILED", message, step, errno };
+}

@@ -1,0 +1,84 @@
+// What the server's configuration adds to a request: defaults, upper bounds, and which host folders a user may name.
+import { realpathSync } from "node:fs";
+import type { JobRequest } from "../../sandbox/request.ts";
+import { InvalidRequest, NotAllowed } from "./errors.ts";
+
+/** 0 = none. Units as in JobRequest. */
+export interface LimitSettings {
+  readonly cpus: number;
+  readonly memoryBytes: number;
+  readonly ioBytesPerSecond: number;
+  readonly pids: number;
+  readonly timeoutMs: number;
+}
+
+export interface FolderRule {
+  /** Absolute; it and all below it may be named. */
+  readonly path: string;
+  /** Users that may; `*` is everybody. */
+  readonly users: readonly string[];
+  readonly write: boolean;
+}
+
+export interface Policy {
+  readonly defaults: LimitSettings;
+  readonly maximum: LimitSettings;
+  readonly folders: readonly FolderRule[];
+}
+
+const fields = [
+  ["cpus", "cpu"],
+  ["memoryBytes", "mem"],
+  ["ioBytesPerSecond", "io"],
+  ["pids", "pids"],
+  ["timeoutMs", "timeout_ms"],
+] as const;
+
+/** Throws InvalidRequest or NotAllowed naming the field. Paths come back resolved: what was checked is what is used. */
+export function applyPolicy(request: JobRequest, policy: Policy, user: string): JobRequest {
+  const { rootfs } = request;
+  const mayName = (field: string, path: string, write: boolean) => allowedPath(policy.folders, user, field, path, write);
+  return {
+    ...request,
+    ...limits(request, policy),
+    grants: (request.grants ?? []).map((grant, i) => ({
+      ...grant,
+      source: mayName(`grants[${i}].source`, grant.source, grant.writable),
+    })),
+    ...(rootfs && { rootfs: { ...rootfs, path: mayName("rootfs.path", rootfs.path, rootfs.mode === "rw") } }),
+  };
+}
+
+function limits(request: JobRequest, { defaults, maximum }: Policy): Partial<JobRequest> {
+  return Object.fromEntries(fields.map(([field, wire]) => [field, limit(wire, request[field] ?? 0, defaults[field], maximum[field])]));
+}
+
+/** Nothing asked: the default, or else the bound itself, since no limit at all would be above it. */
+function limit(field: string, asked: number, usual: number, maximum: number): number {
+  const value = asked === 0 ? usual || maximum : asked;
+  if (maximum === 0 || !(value > maximum)) return value;
+  throw new InvalidRequest(field, `${value} is above this server's bound`, `ask for at most ${maximum}`);
+}
+
+function allowedPath(rules: readonly FolderRule[], user: string, field: string, path: string, write: boolean): string {
+  const resolved = resolvedPath(field, path);
+  const found = rules.filter((rule) => isWithin(resolved, rule.path) && (rule.users.includes("*") || rule.users.includes(user)));
+  if (found.some((rule) => rule.write || !write)) return resolved;
+  const way = found.length > 0 ? "written" : "named";
+  throw new NotAllowed(`${field}: ${path} may not be ${way} by ${user}; the server's configuration allows it with "folders"`);
+}
+
+function resolvedPath(field: string, path: string): string {
+  if (!path.startsWith("/")) throw new InvalidRequest(field, `${JSON.stringify(path)} is not an absolute path`, "begin it with /");
+  try {
+    return realpathSync(path);
+  } catch {
+    // Whether it exists is told only to those who may name it: an absent path is as forbidden as any other.
+    return path;
+  }
+}
+
+function isWithin(path: string, folder: string): boolean {
+  const base = folder === "/" ? "/" : `${folder}/`;
+  return path === folder || path.startsWith(base);
+}

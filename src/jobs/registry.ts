@@ -1,0 +1,112 @@
+// All jobs of a DATA that this server knows, by id and by each user's names.
+import { join } from "node:path";
+import type { ExitRecord } from "../../sandbox/spec.ts";
+import type { Data } from "./data.ts";
+import { NameTaken, NoSuchJob, StillRunning } from "./errors.ts";
+import { createJobFolder, type JobMeta, listJobIds, readExit, readMeta, readPid, removeJobFolder } from "./folder.ts";
+import { JobIds } from "./ids.ts";
+import { Job } from "./job.ts";
+
+/** Who asks: users see their own jobs, admins and viewers all. */
+export interface Viewer {
+  readonly user: string;
+  readonly seesAll: boolean;
+}
+
+export class Registry {
+  readonly #data: Data;
+  readonly #ids: JobIds;
+  readonly #jobs = new Map<number, Job>();
+  readonly #names = new Map<string, number>();
+
+  /** Reads every job folder. Folders that a crash left half made, before their id was told to anybody, are removed. */
+  constructor(data: Data) {
+    this.#data = data;
+    const ids = listJobIds(data.jobs);
+    this.#ids = new JobIds(join(data.path, "last-id"), ids.at(-1) ?? 0);
+    for (const id of ids) this.#read(id);
+  }
+
+  #read(id: number): void {
+    const folder = this.#folderOf(id);
+    const meta = readMeta(folder);
+    if (meta === null) return removeJobFolder(folder);
+    const job = this.#add(new Job(meta, folder));
+    job.pid = readPid(folder);
+    const exit = readExit(folder);
+    if (exit !== null) job.finish(exit);
+  }
+
+  /** Accepts a job: id, folder and name. Throws NameTaken; on any failure nothing is left. */
+  create(describe: (id: number) => JobMeta, user: string, name: string): Job {
+    const taken = name === "" ? undefined : this.#names.get(nameKey(user, name));
+    if (taken !== undefined) throw new NameTaken(name, taken);
+    const id = this.#ids.take();
+    const job = new Job(describe(id), this.#folderOf(id));
+    createJobFolder(job.folder, job.meta);
+    return this.#add(job);
+  }
+
+  /** The job, if this viewer may see it. Throws NoSuchJob alike for unknown ones and for those of others. */
+  find(id: bigint, viewer: Viewer): Job {
+    const job = this.#jobs.get(Number(id));
+    if (job === undefined || BigInt(job.id) !== id || !maySee(job, viewer)) throw new NoSuchJob(id);
+    return job;
+  }
+
+  /** In the order of ids. */
+  list(viewer: Viewer): Job[] {
+    return [...this.#jobs.values()].filter((job) => maySee(job, viewer));
+  }
+
+  /** Forgets a finished job and removes its folder. Throws StillRunning. */
+  remove(job: Job): void {
+    if (job.outcome === null) throw new StillRunning(job.id);
+    this.#jobs.delete(job.id);
+    if (job.meta.name !== "") this.#names.delete(nameKey(job.meta.user, job.meta.name));
+    removeJobFolder(job.folder);
+  }
+
+  running(): Job[] {
+    return [...this.#jobs.values()].filter((job) => job.outcome === null);
+  }
+
+  close(): void {
+    this.#ids.close();
+  }
+
+  #add(job: Job): Job {
+    this.#jobs.set(job.id, job);
+    if (job.meta.name !== "") this.#names.set(nameKey(job.meta.user, job.meta.name), job.id);
+    return job;
+  }
+
+  #folderOf(id: number): string {
+    return join(this.#data.jobs, String(id));
+  }
+}
+
+function maySee(job: Job, viewer: Viewer): boolean {
+  return viewer.seesAll || job.meta.user === viewer.user;
+}
+
+/** A user's name has no space in it. */
+function nameKey(user: string, name: string): string {
+  return `${user} ${name}`;
+}
+
+/** The record of a job whose supervisor ended without one: killed from outside, or the host went down. */
+export function lostRecord(job: Job): ExitRecord {
+  return {
+    cause: "LOST",
+    exitCode: null,
+    signal: null,
+    by: "",
+    message: "its supervisor ended without a record: killed on the host, or the host went down",
+    step: "",
+    errno: "",
+    startedAtMs: job.startedAtMs,
+    finishedAtMs: Date.now(),
+    usage: { cpuSeconds: 0, memoryBytes: 0, memoryPeakBytes: 0, pids: 0 },
+  };
+}

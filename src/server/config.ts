@@ -1,0 +1,86 @@
+// The configuration file of `podium serve`: JSON, every key optional, unknown keys refused. docs/config.schema.json is made
+// from this.
+import { readFileSync } from "node:fs";
+import { z } from "zod";
+import { parseDuration, parseSize } from "../../sandbox/units.ts";
+import type { LimitSettings, Policy } from "../jobs/policy.ts";
+
+
+function units(parse: (text: string) => number | null, example: string) {
+  const text = z.string().transform((value, context) => {
+    const parsed = parse(value);
+    if (parsed !== null) return parsed;
+    context.addIssue({ code: "custom", message: `write it like ${example}` });
+    return z.NEVER;
+  });
+  return z.union([z.number().int().nonnegative(), text]);
+}
+
+const limitsShape = z
+  .strictObject({
+    cpus: z.number().nonnegative().default(0).describe("Cores."),
+    memory: units(parseSize, "64M").default(0).describe("Bytes, or text like 64M."),
+    io: units(parseSize, "10M").default(0).describe("Bytes per second, or text like 10M."),
+    pids: z.number().int().nonnegative().default(0).describe("Processes and threads at once."),
+    timeout: units(parseDuration, "10m").default(0).describe("Milliseconds, or text like 10m."),
+  })
+  .transform(
+    ({ cpus, memory, io, pids, timeout }): LimitSettings => ({ cpus, memoryBytes: memory, ioBytesPerSecond: io, pids, timeoutMs: timeout }),
+  );
+
+const noLimits = { cpus: 0, memory: 0, io: 0, pids: 0, timeout: 0 };
+const absolutePath = z.string().regex(/^\//, "begin it with /");
+
+const folderShape = z.strictObject({
+  path: absolutePath.describe("Folder of the host; it and all below it may be named by --dir and --rootfs."),
+  users: z.array(z.string().min(1)).min(1).describe('Users that may; "*" is everybody.'),
+  write: z.boolean().default(false).describe("Whether it may be written."),
+});
+
+export const configShape = z
+  .strictObject({
+    listen: z.string().optional().describe("HOST:PORT; port 0 picks a free one."),
+    data: absolutePath.optional().describe("Folder of jobs and state."),
+    ca: z.string().optional(),
+    cert: z.string().optional(),
+    key: z.string().optional(),
+    crl: z.string().optional(),
+    logLevel: z.enum(["debug", "info", "warn", "error", "silent"]).default("info"),
+    defaults: limitsShape.prefault(noLimits).describe("Limits of a job that asks for none; 0 = none."),
+    maximum: limitsShape.prefault(noLimits).describe("Upper bounds of what a job may ask for; 0 = none."),
+    folders: z.array(folderShape).default([]).describe("Host folders that users may name. Default: none."),
+  })
+  .describe("Configuration of podium serve");
+
+export type Config = z.infer<typeof configShape>;
+
+export class ConfigError extends Error {
+  override readonly name = "ConfigError";
+  readonly mend: string;
+
+  constructor(message: string, mend: string) {
+    super(message);
+    this.mend = mend;
+  }
+}
+
+/** Reads and checks the file; without one, the defaults. Throws ConfigError naming the key and the mend. */
+export function readConfig(file: string | undefined): Config {
+  const result = configShape.safeParse(file === undefined ? {} : readJson(file));
+  if (result.success) return result.data;
+  const issue = result.error.issues[0];
+  const key = issue?.path.join(".") ?? "";
+  throw new ConfigError(`${file}: ${key === "" ? "" : `${key}: `}${issue?.message}`, "see docs/config.schema.json");
+}
+
+function readJson(file: string): unknown {
+  try {
+    return JSON.parse(readFileSync(file, "utf8"));
+  } catch (error) {
+    throw new ConfigError(`${file}: cannot be read as JSON: ${(error as Error).message}`, "mend the file, or leave out --config");
+  }
+}
+
+export function policyOf({ defaults, maximum, folders }: Config): Policy {
+  return { defaults, maximum, folders };
+}

@@ -1,0 +1,54 @@
+// The one place that turns errors into wire failures: in-band for what concerns a job, gRPC status for identity, request
+// shape and transport (docs/contract.md, "gRPC").
+import { status } from "@grpc/grpc-js";
+import { FailureCode } from "../gen/podium.ts";
+import { InvalidRequest, NameTaken, NoSuchJob, NotAllowed, StartFailed, StillRunning, Unenforceable } from "../jobs/errors.ts";
+import { IdentityError } from "./identity.ts";
+
+/** What grpc-js sends as a call's status. */
+export interface WireStatus {
+  readonly code: status;
+  readonly details: string;
+}
+
+/** In-band failure of Start, Stop, Status and Log. */
+export interface WireFailure {
+  readonly id: bigint;
+  readonly msg: string;
+  readonly code: FailureCode;
+}
+
+/** A call that its request's order or a job's state does not allow (Session). */
+export class FailedPrecondition extends Error {
+  override readonly name = "FailedPrecondition";
+}
+
+/** The server has no service of this name (Health). */
+export class NoSuchService extends Error {
+  override readonly name = "NoSuchService";
+
+  constructor(service: string) {
+    super(`there is no service ${JSON.stringify(service)}`);
+  }
+}
+
+/** null: this error is not told in-band. */
+export function inBand(error: unknown, id: bigint): WireFailure | null {
+  const failure = (code: FailureCode, at = id) => ({ id: at, msg: (error as Error).message, code });
+  if (error instanceof NoSuchJob) return failure(FailureCode.NOT_FOUND);
+  if (error instanceof StartFailed) return failure(FailureCode.START_FAILED, BigInt(error.id));
+  if (error instanceof NameTaken) return failure(FailureCode.NAME_TAKEN, BigInt(error.id));
+  if (error instanceof Unenforceable) return failure(FailureCode.UNENFORCEABLE);
+  if (statusOf(error).code === status.INTERNAL) return failure(FailureCode.SERVER_ERROR);
+  return null;
+}
+
+export function statusOf(error: unknown): WireStatus {
+  const details = error instanceof Error ? error.message : String(error);
+  if (error instanceof IdentityError) return { code: status.UNAUTHENTICATED, details };
+  if (error instanceof NotAllowed) return { code: status.PERMISSION_DENIED, details };
+  if (error instanceof InvalidRequest) return { code: status.INVALID_ARGUMENT, details };
+  if (error instanceof NoSuchJob || error instanceof NoSuchService) return { code: status.NOT_FOUND, details };
+  if (error instanceof StillRunning || error instanceof FailedPrecondition) return { code: status.FAILED_PRECONDITION, details };
+  return { code: status.INTERNAL, details: `the server failed: ${details}` };
+}

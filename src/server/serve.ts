@@ -1,0 +1,116 @@
+// The server as a whole: from settings to a listening gRPC server over jobs, and back to nothing.
+import { Server } from "@grpc/grpc-js";
+import { HealthService } from "../gen/health.ts";
+import { InfoService, JobsService, LoggerService, SessionService, StarterService, StatusService, StopperService } from "../gen/podium.ts";
+import { openData } from "../jobs/data.ts";
+import { Jobs } from "../jobs/jobs.ts";
+import type { CallContext } from "./calls.ts";
+import { type Config, policyOf } from "./config.ts";
+import { MutualTls } from "./credentials.ts";
+import { openServerLog, type ServerLog } from "./log.ts";
+import { health } from "./services/health.ts";
+import { infoService } from "./services/info.ts";
+import { jobsService } from "./services/jobs.ts";
+import { logger } from "./services/logger.ts";
+import { session } from "./services/session.ts";
+import { starter } from "./services/starter.ts";
+import { statusService } from "./services/status.ts";
+import { stopper } from "./services/stopper.ts";
+import type { ServerFiles } from "./tls-files.ts";
+
+export interface ServeSettings {
+  /** HOST:PORT; port 0 picks a free one. */
+  readonly listen: string;
+  readonly data: string;
+  readonly files: ServerFiles;
+  readonly config: Config;
+  readonly version: string;
+}
+
+export interface RunningServer {
+  /** HOST:PORT with the port that was taken. */
+  readonly address: string;
+  /** Reads certificates and revocation lists again; connections and streams stay. */
+  reload(): void;
+  /** Ends streams with UNAVAILABLE, leaves running jobs running. */
+  close(): Promise<void>;
+}
+
+/** Clients that answer no ping for this long are gone; their streams end. */
+const channelOptions = {
+  "grpc.keepalive_time_ms": 30_000,
+  "grpc.keepalive_timeout_ms": 20_000,
+  "grpc.keepalive_permit_without_calls": 1,
+  "grpc.http2.min_time_between_pings_ms": 5_000,
+  "grpc.max_concurrent_streams": 10_000,
+};
+/** What calls get to end by themselves when the server ends. */
+const graceMs = 1_000;
+
+/** Throws before anything listens when certificates, DATA or host do not serve; each error has its mend. */
+export async function serve(settings: ServeSettings): Promise<RunningServer> {
+  const tls = MutualTls.load(settings.files);
+  const log = openServerLog(settings.config.logLevel);
+  for (const warning of tls.warnings()) log.warn({}, warning);
+  const data = openData(settings.data);
+  const jobs = await Jobs.open(data, policyOf(settings.config), log);
+  const ending = new AbortController();
+  const server = new Server(channelOptions);
+  addServices(server, jobs, { trust: tls, log, ending: ending.signal }, settings);
+  try {
+    const port = await bind(server, settings.listen, tls);
+    const address = settings.listen.replace(/:\d+$/, `:${port}`);
+    log.info({ address, data: data.path, dataId: data.id }, "listening");
+    return { address, reload: () => reload(tls, log), close: () => close(server, jobs, ending, log) };
+  } catch (error) {
+    await jobs.close();
+    throw error;
+  }
+}
+
+function addServices(server: Server, jobs: Jobs, context: CallContext, { config, version }: ServeSettings): void {
+  server.addService(StarterService, starter(jobs, context));
+  server.addService(StopperService, stopper(jobs, context));
+  server.addService(StatusService, statusService(jobs, context));
+  server.addService(LoggerService, logger(jobs, context));
+  server.addService(JobsService, jobsService(jobs, context));
+  server.addService(SessionService, session(jobs, context));
+  server.addService(InfoService, infoService(jobs, context, { version, defaults: config.defaults, maximum: config.maximum }));
+  const names = ["Starter", "Stopper", "Status", "Logger", "Jobs", "Session", "Info"].map((name) => `podium.${name}`);
+  server.addService(HealthService, health(names, context));
+}
+
+/** The address cannot be listened on, with the reason. */
+export class ListenError extends Error {
+  override readonly name = "ListenError";
+  readonly mend = "choose another address with --listen HOST:PORT; port 0 picks a free one";
+}
+
+function bind(server: Server, address: string, tls: MutualTls): Promise<number> {
+  return new Promise((resolve, reject) => {
+    server.bindAsync(address, tls, (error, port) => {
+      if (error === null) resolve(port);
+      else reject(new ListenError(`${address}: cannot listen there: ${error.message}`));
+    });
+  });
+}
+
+function reload(tls: MutualTls, log: ServerLog): void {
+  try {
+    tls.reload();
+    log.info({}, "certificates reloaded");
+  } catch (error) {
+    log.error({ error: (error as Error).message }, "certificates not reloaded; the old ones stay");
+  }
+}
+
+async function close(server: Server, jobs: Jobs, ending: AbortController, log: ServerLog): Promise<void> {
+  ending.abort();
+  const ended = new Promise<void>((resolve) => server.tryShutdown(() => resolve()));
+  const force = setTimeout(() => server.forceShutdown(), graceMs);
+  await ended;
+  clearTimeout(force);
+  await jobs.close();
+  log.info({}, "ended");
+}
+

@@ -1,0 +1,44 @@
+import type {
+  JobsServer,
+  ListRequest,
+  ListResponse,
+  RemoveRequest,
+  RemoveResponse,
+  WaitRequest,
+  WaitResponse,
+} from "../../gen/podium.ts";
+import type { Caller, Jobs } from "../../jobs/jobs.ts";
+import { type CallContext, type Send, streaming, unary } from "../calls.ts";
+import { FailedPrecondition } from "../failures.ts";
+import { jobInfo } from "../wire.ts";
+
+export function jobsService(jobs: Jobs, context: CallContext): JobsServer {
+  return {
+    list: streaming(context, "List", (caller, request: ListRequest, send: Send<ListResponse>) => list(jobs, caller, request, send)),
+    wait: unary(context, "Wait", (caller, request: WaitRequest) => wait(jobs, caller, request, context.ending)),
+    remove: unary(context, "Remove", (caller, { id }: RemoveRequest): RemoveResponse => {
+      jobs.remove(caller, id);
+      return {};
+    }),
+  };
+}
+
+async function list(jobs: Jobs, caller: Caller, { all, name }: ListRequest, send: Send<ListResponse>): Promise<void> {
+  for (const job of jobs.list(caller, { all, name })) {
+    if (!(await send({ job: jobInfo(job, jobs.usage(job)) }))) return;
+  }
+}
+
+async function wait(jobs: Jobs, caller: Caller, { id }: WaitRequest, ending: AbortSignal): Promise<WaitResponse> {
+  const job = jobs.find(caller, id);
+  await Promise.race([job.ended, aborted(ending)]);
+  if (job.outcome === null) throw new FailedPrecondition("the server is ending");
+  return { job: jobInfo(job, jobs.usage(job)) };
+}
+
+function aborted(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) resolve();
+    else signal.addEventListener("abort", () => resolve(), { once: true });
+  });
+}

@@ -1,0 +1,74 @@
+import type { ServerDuplexStream } from "@grpc/grpc-js";
+import type { AttachRequest, AttachResponse, SessionServer } from "../../gen/podium.ts";
+import { InvalidRequest } from "../../jobs/errors.ts";
+import type { JobControl } from "../../jobs/executor.ts";
+import type { Caller, Jobs } from "../../jobs/jobs.ts";
+import { signalNumber } from "../../jobs/signal.ts";
+import { type CallContext, callerOf, told } from "../calls.ts";
+import { FailedPrecondition } from "../failures.ts";
+import { jobInfo } from "../wire.ts";
+
+type AttachCall = ServerDuplexStream<AttachRequest, AttachResponse>;
+
+export function session(jobs: Jobs, context: CallContext): SessionServer {
+  return {
+    attach: (call: AttachCall) => {
+      const answer = async () => attach(jobs, callerOf(call, context), call);
+      answer().then(
+        () => call.end(),
+        (error) => call.emit("error", told(context, "Attach", error)),
+      );
+    },
+  };
+}
+
+/** Reads no further request while the job reads no input: the stream's own flow control reaches the client. */
+async function attach(jobs: Jobs, caller: Caller, call: AttachCall): Promise<void> {
+  const requests = call[Symbol.asyncIterator]();
+  const first = await nextRequest(requests);
+  if (first?.$case !== "open") throw new InvalidRequest("open", "the first request of Attach must be open");
+  const job = jobs.find(caller, first.value.id);
+  if (!job.meta.stdin) throw new FailedPrecondition(`job ${job.id} has no stdin: it was started without`);
+  const control = await jobs.control(caller, first.value.id);
+  if (control === null) throw new FailedPrecondition(`job ${job.id} has ended`);
+  try {
+    call.write({ response: { $case: "opened", value: { id: BigInt(job.id) } } });
+    await Promise.race([feed(requests, control, call), job.ended]);
+    if (job.outcome === null) return;
+    call.write({ response: { $case: "ended", value: { job: jobInfo(job, jobs.usage(job)) } } });
+  } finally {
+    control.close();
+  }
+}
+
+type Requests = AsyncIterator<AttachRequest>;
+
+async function nextRequest(requests: Requests): Promise<AttachRequest["request"] | null> {
+  try {
+    const { value, done } = await requests.next();
+    return done === true ? null : (value.request ?? null);
+  } catch {
+    return null; // the client went; the job's stdin stays as it is
+  }
+}
+
+async function feed(requests: Requests, control: JobControl, call: AttachCall): Promise<void> {
+  for (let request = await nextRequest(requests); request !== null && request !== undefined; request = await nextRequest(requests)) {
+    switch (request.$case) {
+      case "stdin":
+        await control.input(request.value);
+        call.write({ response: { $case: "stdinTaken", value: { bytes: BigInt(request.value.length) } } });
+        break;
+      case "stdinEnd":
+        control.inputEnd();
+        call.write({ response: { $case: "stdinClosed", value: {} } });
+        break;
+      case "signal":
+        control.signal(signalNumber(request.value));
+        break;
+      default:
+        throw new InvalidRequest("open", "Attach is open already");
+    }
+  }
+}
+

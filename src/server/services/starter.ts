@@ -1,0 +1,79 @@
+import type { JobRequest } from "../../../sandbox/request.ts";
+import { RootfsMode, type StarterServer, type StartRequest, type StartResponse } from "../../gen/podium.ts";
+import { InvalidRequest } from "../../jobs/errors.ts";
+import type { Caller, Jobs } from "../../jobs/jobs.ts";
+import { type CallContext, unary } from "../calls.ts";
+import { inBand } from "../failures.ts";
+
+export function starter(jobs: Jobs, context: CallContext): StarterServer {
+  return { start: unary(context, "Start", (caller, request: StartRequest) => start(jobs, caller, request)) };
+}
+
+async function start(jobs: Jobs, caller: Caller, request: StartRequest): Promise<StartResponse> {
+  try {
+    const { name, seccomp } = request;
+    const wanted = { request: requestOf(request), command: commandOf(request), name, seccomp };
+    const job = await jobs.start(caller, wanted);
+    return { response: { $case: "success", value: { id: BigInt(job.id) } } };
+  } catch (error) {
+    const value = inBand(error, 0n);
+    if (value === null) throw error;
+    return { response: { $case: "failure", value } };
+  }
+}
+
+/** What was asked to run, as the user wrote it. */
+function commandOf({ cmd, argv }: StartRequest): string[] {
+  return argv.length > 0 ? argv : [cmd];
+}
+
+/** `cmd` is a shell line (RFD 0); `argv` is the way without a shell. */
+function argvOf({ cmd, argv }: StartRequest): string[] {
+  if (argv.length > 0 && cmd !== "") throw new InvalidRequest("cmd", "cmd and argv are both given", "give one of them");
+  if (argv.length > 0) return argv;
+  if (cmd.trim() === "") throw new InvalidRequest("cmd", "the command is empty", "name a program to run");
+  return ["/bin/sh", "-c", cmd];
+}
+
+function requestOf(request: StartRequest): JobRequest {
+  const { user, rootfs, cwd, hostname } = request;
+  return {
+    argv: argvOf(request),
+    env: request.env,
+    grants: request.grants,
+    cpus: decimal(request.cpu),
+    memoryBytes: amount("mem", request.mem),
+    ioBytesPerSecond: amount("io", request.io),
+    pids: amount("pids", request.pids),
+    timeoutMs: amount("timeout_ms", request.timeoutMs),
+    stdin: request.stdin,
+    ...(cwd !== "" && { cwd }),
+    ...(hostname !== "" && { hostname }),
+    ...(user && { user }),
+    ...(rootfs && { rootfs: { path: rootfs.path, mode: rootfsMode(rootfs.mode) } }),
+  };
+}
+
+/** A float of 32 bits as the decimal that was meant: 0.1, not 0.10000000149. NaN stays NaN and is refused by name. */
+function decimal(float: number): number {
+  return Number.isFinite(float) ? Number(float.toPrecision(7)) : float;
+}
+
+function amount(field: string, value: bigint): number {
+  if (value >= 0n && value <= BigInt(Number.MAX_SAFE_INTEGER)) return Number(value);
+  throw new InvalidRequest(field, `${value} is not a number from 0 to 2^53 - 1`, "0 asks for the server's default");
+}
+
+function rootfsMode(mode: RootfsMode): string {
+  switch (mode) {
+    case RootfsMode.UNSPECIFIED:
+    case RootfsMode.OVERLAY:
+      return "overlay";
+    case RootfsMode.RO:
+      return "ro";
+    case RootfsMode.RW:
+      return "rw";
+    default:
+      return String(mode);
+  }
+}

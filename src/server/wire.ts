@@ -1,0 +1,53 @@
+// From the product's data to the messages of the proto.
+import type { ExitRecord, Limits, Usage } from "../../sandbox/spec.ts";
+import type { JobInfo, Limits as WireLimits, Outcome, Usage as WireUsage } from "../gen/podium.ts";
+import { JobInfo as JobInfoMessage, State } from "../gen/podium.ts";
+import type { Job } from "../jobs/job.ts";
+
+export function stateOf(job: Job): State {
+  if (job.outcome === null) return State.RUNNING;
+  const { cause, exitCode } = job.outcome;
+  return (cause === "EXITED" || cause === "STOPPED") && exitCode === 0 ? State.COMPLETED : State.FAILED;
+}
+
+export function jobInfo(job: Job, usage: Usage): JobInfo {
+  const { outcome, meta } = job;
+  return JobInfoMessage.create({
+    id: BigInt(job.id),
+    name: meta.name,
+    user: meta.user,
+    state: stateOf(job),
+    outcome: outcome === null ? undefined : outcomeOf(outcome),
+    createdAt: new Date(meta.createdAtMs),
+    startedAt: job.startedAtMs === 0 ? undefined : new Date(job.startedAtMs),
+    finishedAt: outcome === null ? undefined : new Date(outcome.finishedAtMs),
+    command: [...meta.command],
+    limits: limitsOf(meta.limits, meta.timeoutMs),
+    usage: usageOf(usage),
+    pid: BigInt(job.pid),
+  });
+}
+
+function outcomeOf(record: ExitRecord): Outcome {
+  const { cause, signal, by, message, step, errno, exitCode } = record;
+  return { cause, exitCode: exitCode ?? undefined, signal: signal ?? "", by, message, step, errno };
+}
+
+export function limitsOf(limits: Limits, timeoutMs: number): WireLimits {
+  return {
+    cpus: limits.cpus,
+    memoryBytes: BigInt(limits.memoryBytes),
+    ioBytesPerSecond: BigInt(limits.ioBytesPerSecond),
+    pids: BigInt(limits.pids),
+    timeoutMs: BigInt(timeoutMs),
+  };
+}
+
+function usageOf(usage: Usage): WireUsage {
+  return {
+    cpuSeconds: usage.cpuSeconds,
+    memoryBytes: BigInt(usage.memoryBytes),
+    memoryPeakBytes: BigInt(usage.memoryPeakBytes),
+    pids: BigInt(usage.pids),
+  };
+}
