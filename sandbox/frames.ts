@@ -10,7 +10,8 @@ const headerBytes = 5;
 export const maxPayloadBytes = 16 << 20;
 
 export function encodeFrame(type: number, payload: Uint8Array): Buffer {
-  if (payload.length > maxPayloadBytes) throw new RangeError(`frame payload of ${payload.length} bytes: at most ${maxPayloadBytes}`);
+  if (payload.length > maxPayloadBytes)
+    throw new RangeError(`frame payload of ${payload.length} bytes: at most ${maxPayloadBytes}`);
   const frame = Buffer.allocUnsafe(headerBytes + payload.length);
   frame.writeUInt32LE(payload.length, 0);
   frame.writeUInt8(type, 4);
@@ -41,7 +42,8 @@ export class FrameReader {
     if (this.#length < headerBytes) return null;
     const bytes = this.#joined();
     const payloadBytes = bytes.readUInt32LE(0);
-    if (payloadBytes > maxPayloadBytes) throw new FrameError(`frame claims ${payloadBytes} bytes: at most ${maxPayloadBytes}`);
+    if (payloadBytes > maxPayloadBytes)
+      throw new FrameError(`frame claims ${payloadBytes} bytes: at most ${maxPayloadBytes}`);
     const end = headerBytes + payloadBytes;
     if (bytes.length < end) return null;
     this.#pending = [bytes.subarray(end)];

@@ -1,7 +1,7 @@
 // From what somebody asked for to a complete SandboxSpec. Every refusal names the field and the mend, before anything is made.
-import { statSync } from "node:fs";
+import { realpathSync, statSync } from "node:fs";
 import { posix } from "node:path";
-import type { Grant, Network, Rootfs, RootfsMode, SandboxSpec, TmpfsMount } from "./spec.ts";
+import type { Grant, Limits, Network, Rootfs, RootfsMode, SandboxSpec, TmpfsMount } from "./spec.ts";
 
 /** A request in the units of SandboxSpec. Absent = the default of docs/contract.md. */
 export interface JobRequest {
@@ -67,15 +67,19 @@ export function specOf(request: JobRequest, surroundings: Surroundings): Sandbox
     grants: (request.grants ?? []).map(grant),
     tmpfs: (request.tmpfs ?? []).map(tmpfs),
     network: surroundings.network,
-    limits: {
-      cpus: amount("cpus", request.cpus ?? 0),
-      memoryBytes: whole("memory", request.memoryBytes ?? 0),
-      ioBytesPerSecond: whole("io", request.ioBytesPerSecond ?? 0),
-      pids: whole("pids", request.pids ?? 0) || defaultPids,
-    },
+    limits: limitsOf(request),
     timeoutMs: timeout(request.timeoutMs ?? 0),
     seccomp: surroundings.seccomp,
     stdin: request.stdin === true ? "stream" : "null",
+  };
+}
+
+function limitsOf({ cpus = 0, memoryBytes = 0, ioBytesPerSecond = 0, pids = 0 }: JobRequest): Limits {
+  return {
+    cpus: amount("cpus", cpus),
+    memoryBytes: whole("memory", memoryBytes),
+    ioBytesPerSecond: whole("io", ioBytesPerSecond),
+    pids: whole("pids", pids) || defaultPids,
   };
 }
 
@@ -84,7 +88,8 @@ function environment(settings: readonly string[]): Record<string, string> {
   const env: Record<string, string> = { PATH: defaultPath, LANG: "C.UTF-8" };
   for (const setting of settings) {
     const cut = setting.indexOf("=");
-    if (cut < 1) throw new RequestError("env", `${JSON.stringify(setting)} is not NAME=VALUE`, "write it like HOME=/work");
+    if (cut < 1)
+      throw new RequestError("env", `${JSON.stringify(setting)} is not NAME=VALUE`, "write it like HOME=/work");
     env[setting.slice(0, cut)] = setting.slice(cut + 1);
   }
   return env;
@@ -92,9 +97,14 @@ function environment(settings: readonly string[]): Record<string, string> {
 
 function checkStrings(field: string, strings: readonly string[]): void {
   for (const [i, text] of strings.entries()) {
-    if (text.includes("\0")) throw new RequestError(`${field}[${i}]`, "contains a NUL byte, which no program can be given");
+    if (text.includes("\0"))
+      throw new RequestError(`${field}[${i}]`, "contains a NUL byte, which no program can be given");
     if (Buffer.byteLength(text) > longestString) {
-      throw new RequestError(`${field}[${i}]`, `is longer than the ${longestString} bytes that the kernel takes`, "pass it in a file or on stdin");
+      throw new RequestError(
+        `${field}[${i}]`,
+        `is longer than the ${longestString} bytes that the kernel takes`,
+        "pass it in a file or on stdin",
+      );
     }
   }
 }
@@ -102,22 +112,34 @@ function checkStrings(field: string, strings: readonly string[]): void {
 function checkTogether(argv: readonly string[], env: readonly string[]): void {
   const bytes = [...argv, ...env].reduce((sum, text) => sum + Buffer.byteLength(text) + 1, 0);
   if (bytes <= longestTogether) return;
-  throw new RequestError("argv", `arguments and environment are ${bytes} bytes together, at most ${longestTogether}`, "pass data in a file or on stdin");
+  throw new RequestError(
+    "argv",
+    `arguments and environment are ${bytes} bytes together, at most ${longestTogether}`,
+    "pass data in a file or on stdin",
+  );
 }
 
 function guestPath(field: string, path: string): string {
-  if (!path.startsWith("/")) throw new RequestError(field, `${JSON.stringify(path)} is not an absolute path`, "begin it with /");
+  if (!path.startsWith("/"))
+    throw new RequestError(field, `${JSON.stringify(path)} is not an absolute path`, "begin it with /");
   if (path.includes("\0")) throw new RequestError(field, "contains a NUL byte");
   return posix.normalize(path);
 }
 
 function hostname(name: string): string {
   if (/^[A-Za-z0-9]([A-Za-z0-9.-]{0,61}[A-Za-z0-9])?$/.test(name)) return name;
-  throw new RequestError("hostname", `${JSON.stringify(name)} is no host name`, "use at most 63 letters, digits, dots and inner hyphens");
+  throw new RequestError(
+    "hostname",
+    `${JSON.stringify(name)} is no host name`,
+    "use at most 63 letters, digits, dots and inner hyphens",
+  );
 }
 
 function user({ uid, gid }: { uid: number; gid: number }): { uid: number; gid: number } {
-  for (const [field, id] of [["user.uid", uid], ["user.gid", gid]] as const) {
+  for (const [field, id] of [
+    ["user.uid", uid],
+    ["user.gid", gid],
+  ] as const) {
     if (!Number.isInteger(id) || id < 0 || id > highestId) {
       throw new RequestError(field, `${id} is not an id of the job`, `use a number from 0 to ${highestId}`);
     }
@@ -132,14 +154,16 @@ function rootfs({ path, mode }: { path: string; mode: string }): Rootfs {
     throw new RequestError("rootfs", `mode ${JSON.stringify(mode)} is unknown`, `use one of ${rootfsModes.join(", ")}`);
   }
   const source = hostPath("rootfs", path);
-  if (!source.isDirectory) throw new RequestError("rootfs", `${path} is not a folder`, "name the folder that is to become /");
-  return { path, mode: mode as RootfsMode };
+  if (!statSync(source).isDirectory())
+    throw new RequestError("rootfs", `${path} is not a folder`, "name the folder that is to become /");
+  return { path: source, mode: mode as RootfsMode };
 }
 
-function hostPath(field: string, path: string): { isDirectory: boolean } {
+/** Links resolved: the sandbox opens what comes back without following any. */
+function hostPath(field: string, path: string): string {
   guestPath(field, path);
   try {
-    return { isDirectory: statSync(path).isDirectory() };
+    return realpathSync(path);
   } catch (error) {
     const code = (error as NodeJS.ErrnoException).code;
     const reason = code === "ENOENT" ? `${path} does not exist on the server` : `${path} cannot be used (${code})`;
@@ -152,14 +176,15 @@ const ownMounts = /^\/(proc|dev)(\/|$)/;
 
 function mountTarget(field: string, path: string): string {
   const target = guestPath(field, path).replace(/(.)\/$/, "$1");
-  if (target === "/") throw new RequestError(field, "the root itself cannot be mounted over", "use --rootfs to bring a root");
-  if (ownMounts.test(target)) throw new RequestError(field, `${target} is podium's own there`, "choose a place outside /proc and /dev");
+  if (target === "/")
+    throw new RequestError(field, "the root itself cannot be mounted over", "use --rootfs to bring a root");
+  if (ownMounts.test(target))
+    throw new RequestError(field, `${target} is podium's own there`, "choose a place outside /proc and /dev");
   return target;
 }
 
 function grant({ source, target, writable }: Grant, i: number): Grant {
-  hostPath(`dir[${i}]`, source);
-  return { source, target: mountTarget(`dir[${i}]`, target), writable };
+  return { source: hostPath(`dir[${i}]`, source), target: mountTarget(`dir[${i}]`, target), writable };
 }
 
 function tmpfs({ target, sizeBytes }: TmpfsMount, i: number): TmpfsMount {

@@ -13,7 +13,7 @@ export interface Limits {
   readonly pids: number;
 }
 
-/** A host folder or file made visible inside: `source` is an absolute host path, `target` an absolute guest path. */
+/** A host folder or file made visible inside: `source` is an absolute host path without links, `target` a guest path. */
 export interface Grant {
   readonly source: string;
   readonly target: string;
@@ -28,7 +28,7 @@ export interface TmpfsMount {
 export type RootfsMode = "overlay" | "ro" | "rw";
 
 export interface Rootfs {
-  /** Absolute host path of the folder that becomes `/`. */
+  /** Absolute host path, without links, of the folder that becomes `/`. */
   readonly path: string;
   readonly mode: RootfsMode;
 }

@@ -17,7 +17,7 @@ import { Input } from "./input.ts";
 import { type End, exitRecord } from "./outcome.ts";
 import { Output } from "./output.ts";
 import { prepareRecord, writeRecord } from "./record.ts";
-import { type Parts, Supervisor } from "./supervisor.ts";
+import { endEverybody, type Parts, Supervisor } from "./supervisor.ts";
 
 export interface InitContext {
   readonly start: StartMessage;
@@ -60,6 +60,7 @@ function supervise(context: InitContext, initPid: number): End {
     unlinkSync(`${start.folder}/control`);
     return end;
   } catch (error) {
+    if (group !== null) endEverybody(group);
     return failedEnd(failureOf(error));
   } finally {
     if (group !== null) removeGroup(group);
@@ -108,7 +109,8 @@ function removeGroup(group: Group): void {
 
 function failureOf(error: unknown): SetupFailure {
   if (error instanceof StepError) return error.failure;
-  return { step: "init", errno: "", message: String((error as Error).stack ?? error) };
+  writeSync(2, `podium: init: ${(error as Error).stack}\n`); // a mistake of podium's own
+  return { step: "init", errno: "", message: `init: ${(error as Error).message}` };
 }
 
 function failedEnd(failure: SetupFailure): End {

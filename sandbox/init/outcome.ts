@@ -22,12 +22,19 @@ export interface End {
   readonly usage: Usage;
 }
 
-const signalNames = new Map<number, string>(Object.entries(constants.signals).map(([name, number]) => [number, name]));
+/** The usual name of each number: node:os lists SIGIOT after SIGABRT and SIGPOLL after SIGIO, which are the same. */
+const signalNames = new Map<number, string>(
+  Object.entries(constants.signals)
+    .reverse()
+    .map(([name, number]) => [number, name]),
+);
 const firstRealtime = 34;
 
-/** `SIGTERM` for 15, `SIGRTMIN+2` for 36 (signal(7)). */
+/** `SIGTERM` for 15, `SIGRTMIN` for 34, `SIGRTMIN+2` for 36 (signal(7)); `SIG32` and `SIG33` are the C library's own. */
 export function signalName(number: number): string {
-  return signalNames.get(number) ?? (number >= firstRealtime ? `SIGRTMIN+${number - firstRealtime}` : `SIG${number}`);
+  const known = signalNames.get(number);
+  if (known !== undefined || number < firstRealtime) return known ?? `SIG${number}`;
+  return number === firstRealtime ? "SIGRTMIN" : `SIGRTMIN+${number - firstRealtime}`;
 }
 
 export function exitRecord(spec: SandboxSpec, end: End): ExitRecord {

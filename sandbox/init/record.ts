@@ -1,6 +1,6 @@
 // The exit record and the state file. Their space is set aside while the job starts, so that a full disk at the end cannot
 // make podium lie; both appear by rename, so that a reader finds the old or the new, never a part.
-import { closeSync, fsyncSync, ftruncateSync, openSync, renameSync, unlinkSync, writeSync } from "node:fs";
+import { closeSync, fsyncSync, ftruncateSync, openSync, renameSync, writeSync } from "node:fs";
 import type { ExitRecord } from "../spec.ts";
 import { stateOf } from "./outcome.ts";
 
@@ -47,12 +47,4 @@ function finish({ fd, temporary, final }: Prepared, text: string): void {
   fsyncSync(fd);
   closeSync(fd);
   renameSync(temporary, final);
-}
-
-/** Gives the reserved files back when the job is not to have a record of init's. */
-export function discardRecord(prepared: PreparedRecord): void {
-  for (const { fd, temporary } of [prepared.exit, prepared.state]) {
-    closeSync(fd);
-    unlinkSync(temporary);
-  }
 }

@@ -36,6 +36,17 @@ export interface Parts {
   readonly onExec: (hostPid: number, atMs: number) => void;
 }
 
+/**
+ * Ends and reaps what is left of the job. From pid 1, kill(-1) reaches every process of the pid namespace at once, and a
+ * fork under way fails because of the pending signal, so no storm outruns it.
+ */
+export function endEverybody(group: Group): void {
+  do {
+    group.kill();
+    kill(everybody, SIGKILL);
+  } while (waitForAny());
+}
+
 export class Supervisor {
   readonly #parts: Parts;
   readonly #command: Command;
@@ -57,7 +68,7 @@ export class Supervisor {
     while (this.#status === null) this.#round();
     this.#command.finish();
     this.#noticeExec();
-    this.#endEverybody();
+    endEverybody(this.#parts.group);
     this.#drain();
     const oomKills = this.#parts.group.oomKills();
     return {
@@ -165,17 +176,6 @@ export class Supervisor {
     }
   }
 
-  /**
-   * The command has ended; what is left of the job ends now. From pid 1, kill(-1) reaches every process of the pid
-   * namespace at once, and a fork under way fails because of the pending signal, so no storm outruns it.
-   */
-  #endEverybody(): void {
-    do {
-      this.#parts.group.kill();
-      kill(everybody, SIGKILL);
-    } while (waitForAny());
-  }
-
   /** Nobody can write any more: what the pipes hold goes to the files. Only a slow reader of a FIFO makes this wait. */
   #drain(): void {
     this.#parts.input?.shut();
@@ -197,7 +197,12 @@ export class Supervisor {
     if (setup === "executed") return null;
     if (setup !== "pending") return setup;
     const limit = formatSize(this.#parts.spec.limits.memoryBytes);
-    if (oomKills > 0) return { step: "memory", errno: "ENOMEM", message: `limits.memory: ${limit} is too low to start the command; give it more` };
+    if (oomKills > 0)
+      return {
+        step: "memory",
+        errno: "ENOMEM",
+        message: `limits.memory: ${limit} is too low to start the command; give it more`,
+      };
     if (this.#ending !== null) return null;
     return { step: "setup", errno: "", message: "the process that sets up the job died" };
   }

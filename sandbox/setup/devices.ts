@@ -1,5 +1,5 @@
 import { chmodSync, mkdirSync, symlinkSync } from "node:fs";
-import { makeCharDevice, MS_NODEV, MS_NOEXEC, MS_NOSUID, mountFilesystem } from "../sys/mounts.ts";
+import { MS_NODEV, MS_NOEXEC, MS_NOSUID, makeCharDevice, mountFilesystem } from "../sys/mounts.ts";
 import { type Root, withTarget } from "./root-target.ts";
 
 /** Name, major and minor (kernel: Documentation/admin-guide/devices.txt). */
@@ -27,15 +27,33 @@ const ttyGroup = 5;
  * bind mount the job could change the mode of the host's own node.
  */
 export function mountDevices(root: Root, idBase: number): void {
-  withTarget(root, "/dev", "folder", (dev) => mountFilesystem("tmpfs", dev, MS_NOSUID | MS_NOEXEC, "mode=755"), "refused");
+  withTarget(
+    root,
+    "/dev",
+    "folder",
+    (dev) => mountFilesystem("tmpfs", dev, MS_NOSUID | MS_NOEXEC, "mode=755"),
+    "refused",
+  );
   withTarget(root, "/dev", "folder", fillDev, "refused");
-  withTarget(root, "/dev/pts", "folder", (target) => {
-    const options = `newinstance,ptmxmode=0666,mode=0620,gid=${idBase + ttyGroup}`;
-    mountFilesystem("devpts", target, MS_NOSUID | MS_NOEXEC, options);
-  }, "refused");
-  withTarget(root, "/dev/mqueue", "folder", (target) => {
-    mountFilesystem("mqueue", target, MS_NOSUID | MS_NODEV | MS_NOEXEC);
-  }, "refused");
+  withTarget(
+    root,
+    "/dev/pts",
+    "folder",
+    (target) => {
+      const options = `newinstance,ptmxmode=0666,mode=0620,gid=${idBase + ttyGroup}`;
+      mountFilesystem("devpts", target, MS_NOSUID | MS_NOEXEC, options);
+    },
+    "refused",
+  );
+  withTarget(
+    root,
+    "/dev/mqueue",
+    "folder",
+    (target) => {
+      mountFilesystem("mqueue", target, MS_NOSUID | MS_NODEV | MS_NOEXEC);
+    },
+    "refused",
+  );
 }
 
 function fillDev(dev: string): void {

@@ -1,6 +1,7 @@
 // What was granted of the host (`--dir`), and scratch space (`--tmpfs`).
 import { fstatSync } from "node:fs";
-import { close, O_PATH, open } from "../sys/descriptors.ts";
+import type { Grant, TmpfsMount } from "../spec.ts";
+import { close, O_PATH } from "../sys/descriptors.ts";
 import {
   attachTree,
   cloneTree,
@@ -13,7 +14,7 @@ import {
   mountFilesystem,
   setDetachedAttributes,
 } from "../sys/mounts.ts";
-import type { Grant, TmpfsMount } from "../spec.ts";
+import { openResolved } from "../sys/resolve.ts";
 import { makeUserNamespace } from "../zygote/user-namespaces.ts";
 import type { Context } from "./context.ts";
 import { pathOf, type Root, withTarget } from "./root-target.ts";
@@ -26,7 +27,7 @@ export function mountGrants(context: Context, root: Root): void {
 
 /** The source is looked up once: what its owner was asked of is what is mounted, whoever renames what meanwhile. */
 function mountGrant(context: Context, root: Root, grant: Grant): void {
-  const source = open(grant.source, O_PATH);
+  const source = openResolved(grant.source, O_PATH);
   try {
     mountOpened(context, root, grant, source);
   } catch (error) {

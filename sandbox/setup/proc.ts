@@ -32,17 +32,29 @@ export function mountProc(root: Root): void {
 }
 
 function mountEmpty(root: Root, path: string): void {
-  withTarget(root, path, "folder", (target) => {
-    mountFilesystem("tmpfs", target, flags | MS_RDONLY, "size=4k,nr_inodes=2,mode=555");
-  }, "refused");
+  withTarget(
+    root,
+    path,
+    "folder",
+    (target) => {
+      mountFilesystem("tmpfs", target, flags | MS_RDONLY, "size=4k,nr_inodes=2,mode=555");
+    },
+    "refused",
+  );
 }
 
 function mask(root: Root, name: string): void {
   if (!existsSync(`/proc/${name}`)) return;
   if (statSync(`/proc/${name}`).isDirectory()) return mountEmpty(root, `/proc/${name}`);
-  withTarget(root, `/proc/${name}`, "file", (target) => {
-    withTarget(root, "/dev/null", "file", (nothing) => mountBind(nothing, target), "refused");
-  }, "refused");
+  withTarget(
+    root,
+    `/proc/${name}`,
+    "file",
+    (target) => {
+      withTarget(root, "/dev/null", "file", (nothing) => mountBind(nothing, target), "refused");
+    },
+    "refused",
+  );
 }
 
 function protect(root: Root, name: string): void {

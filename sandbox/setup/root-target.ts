@@ -26,12 +26,21 @@ export function pathOf(fd: number): string {
 }
 
 /** Runs `body` with a path that names the target, which is made when it is missing. */
-export function withTarget(root: Root, path: string, kind: TargetKind, body: (path: string) => void, symlinks: Symlinks = "inside"): void {
+export function withTarget(
+  root: Root,
+  path: string,
+  kind: TargetKind,
+  body: (path: string) => void,
+  symlinks: Symlinks = "inside",
+): void {
   const fd = openTarget(root, path, kind, symlinks);
   try {
     const isFolder = fstatSync(fd).isDirectory();
     if (isFolder !== (kind === "folder")) {
-      throw new Refusal(isFolder ? "EISDIR" : "ENOTDIR", `${path} in the job's root is ${isFolder ? "a folder" : "no folder"}, and a ${kind} goes there`);
+      throw new Refusal(
+        isFolder ? "EISDIR" : "ENOTDIR",
+        `${path} in the job's root is ${isFolder ? "a folder" : "no folder"}, and a ${kind} goes there`,
+      );
     }
     body(pathOf(fd));
   } finally {
@@ -44,7 +53,10 @@ function openTarget(root: Root, path: string, kind: TargetKind, symlinks: Symlin
     return openInRoot(root.fd, path, O_PATH, symlinks);
   } catch (error) {
     if ((error as { code?: string }).code === "ELOOP" && symlinks === "refused") {
-      throw new Refusal("ELOOP", `${path} in the job's root is or passes a symbolic link; podium mounts only on a real folder there`);
+      throw new Refusal(
+        "ELOOP",
+        `${path} in the job's root is or passes a symbolic link; podium mounts only on a real folder there`,
+      );
     }
     if (!isGone(error)) throw error;
     makeTarget(root, path, kind, symlinks);
@@ -57,7 +69,10 @@ function makeTarget(root: Root, path: string, kind: TargetKind, symlinks: Symlin
   const parent = openTarget(root, cut <= 0 ? "/" : path.slice(0, cut), "folder", symlinks);
   try {
     if (fstatSync(parent).dev !== root.device) {
-      throw new Refusal("ENOENT", `${path} does not exist in the folder mounted above it, and podium makes nothing in granted folders`);
+      throw new Refusal(
+        "ENOENT",
+        `${path} does not exist in the folder mounted above it, and podium makes nothing in granted folders`,
+      );
     }
     makeEntry(parent, path.slice(cut + 1), kind);
   } finally {

@@ -1,7 +1,16 @@
 // The job's root, from an empty stage to pivot_root. All of it happens in the job's own mount namespace, made by host root.
 import { writeFileSync } from "node:fs";
 import { close, O_NOFOLLOW, O_PATH } from "../sys/descriptors.ts";
-import { detachMount, MS_NODEV, MS_NOSUID, MS_RDONLY, makeTreePrivate, mountBind, pivotRootHere, remountBind } from "../sys/mounts.ts";
+import {
+  detachMount,
+  MS_NODEV,
+  MS_NOSUID,
+  MS_RDONLY,
+  makeTreePrivate,
+  mountBind,
+  pivotRootHere,
+  remountBind,
+} from "../sys/mounts.ts";
 import { openInRoot } from "../sys/resolve.ts";
 import { homeFolder, homeInRoot } from "./accounts.ts";
 import type { Context } from "./context.ts";
@@ -50,10 +59,9 @@ function showNames({ spec, stage }: Context, root: Root): void {
 
 function bindText(root: Root, source: string, target: string, text: string): void {
   writeFileSync(source, text, { mode: 0o644 });
-  withTarget(root, target, "file", (path) => {
-    mountBind(source, path);
-    remountBind(path, MS_RDONLY | MS_NOSUID | MS_NODEV);
-  });
+  withTarget(root, target, "file", (path) => mountBind(source, path));
+  // Looked up anew: the descriptor of before is below the mount.
+  withTarget(root, target, "file", (path) => remountBind(path, MS_RDONLY | MS_NOSUID | MS_NODEV));
 }
 
 /** Writable folders of a root that is not: /tmp, /var/tmp and HOME, and those asked for. */
@@ -62,7 +70,8 @@ function mountScratchFolders({ spec, idBase }: Context, root: Root, home: string
     mountScratch(root, { target: "/tmp", sizeBytes: 0 }, "mode=1777");
     mountScratch(root, { target: "/var/tmp", sizeBytes: 0 }, "mode=1777");
     const owner = `uid=${idBase + spec.user.uid},gid=${idBase + spec.user.gid}`;
-    if (home !== "/" && isOwnFolder(root, home)) mountScratch(root, { target: home, sizeBytes: 0 }, `mode=700,${owner}`);
+    if (home !== "/" && isOwnFolder(root, home))
+      mountScratch(root, { target: home, sizeBytes: 0 }, `mode=700,${owner}`);
   }
   for (const mount of spec.tmpfs) mountScratch(root, mount, "mode=1777");
 }

@@ -1,6 +1,7 @@
 // The root of a job that brings its own folder (`--rootfs`), shown with the ids that the job's user namespace has on disk.
-import { chmodSync, chownSync, lstatSync, mkdirSync, statSync } from "node:fs";
-import { close } from "../sys/descriptors.ts";
+import { chmodSync, chownSync, mkdirSync, statSync } from "node:fs";
+import type { Rootfs } from "../spec.ts";
+import { close, O_DIRECTORY, O_PATH } from "../sys/descriptors.ts";
 import { SyscallError } from "../sys/errors.ts";
 import {
   attachTree,
@@ -13,8 +14,9 @@ import {
   mountFilesystem,
   setDetachedAttributes,
 } from "../sys/mounts.ts";
-import type { Rootfs } from "../spec.ts";
+import { openResolved } from "../sys/resolve.ts";
 import type { Context } from "./context.ts";
+import { pathOf } from "./root-target.ts";
 import { Refusal } from "./step.ts";
 
 /**
@@ -23,7 +25,6 @@ import { Refusal } from "./step.ts";
  * cannot be; hence the upper folder gets the lower root's mode and owner (as the job sees them).
  */
 export function buildOverlay(context: Context, rootfs: Rootfs): void {
-  if (!lstatSync(rootfs.path).isDirectory()) throw new Refusal("ENOTDIR", `${rootfs.path} is not a folder`);
   mountFilesystem("tmpfs", context.stage, MS_NOSUID | MS_NODEV, "mode=700");
   process.chdir(context.stage);
   for (const name of ["lower", "upper", "work", "root"]) mkdirSync(name, 0o755);
@@ -46,7 +47,9 @@ export function buildDirect(context: Context, rootfs: Rootfs): void {
 }
 
 function mappedTree(context: Context, path: string): number {
-  const tree = cloneTree(path, false);
+  const folder = openResolved(path, O_PATH | O_DIRECTORY);
+  const tree = cloneTree(pathOf(folder), false);
+  close(folder);
   try {
     mapTreeIds(tree, context.userNamespace, false, path);
     setDetachedAttributes(tree, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV, path);
@@ -60,5 +63,8 @@ function mappedTree(context: Context, path: string): number {
 /** Which file systems can be id-mapped depends on the kernel; say so instead of EINVAL. */
 export function explain(error: unknown, path: string): unknown {
   if (!(error instanceof SyscallError) || error.code !== "EINVAL" || error.call !== "mount_setattr") return error;
-  return new Refusal("EINVAL", `the file system of ${path} cannot be id-mapped by this kernel; put the folder on ext4, xfs, btrfs or tmpfs`);
+  return new Refusal(
+    "EINVAL",
+    `the file system of ${path} cannot be id-mapped by this kernel; put the folder on ext4, xfs, btrfs or tmpfs`,
+  );
 }

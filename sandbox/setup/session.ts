@@ -62,4 +62,3 @@ export function resetSignals(): void {
   resetDispositions();
   unblockAllSignals();
 }
-

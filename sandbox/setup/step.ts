@@ -33,7 +33,16 @@ export function step<T>(name: string, body: () => T): T {
   }
 }
 
+/** A message may quote an argument of 128 KiB; a report must fit into a pipe and into one frame that is never torn. */
+const longestMessage = 1000;
+
 function describe(name: string, error: unknown): SetupFailure {
+  const failure = describeWhole(name, error);
+  if (failure.message.length <= longestMessage) return failure;
+  return { ...failure, message: `${failure.message.slice(0, longestMessage)}…` };
+}
+
+function describeWhole(name: string, error: unknown): SetupFailure {
   if (!(error instanceof Error)) return { step: name, errno: "", message: `${name}: ${String(error)}` };
   const { code, errno } = error as { code?: unknown; errno?: unknown };
   const errnoName = typeof code === "string" ? code : typeof errno === "number" ? errnoCode(Math.abs(errno)) : "";

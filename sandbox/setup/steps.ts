@@ -1,11 +1,11 @@
 // What turns a forked copy of init into the command: each step in its place, each with a name that a failure carries.
 // The order is security (ARCHITECTURE.md, "Set-up order"): read it from top to bottom.
 import { readlinkSync } from "node:fs";
-import { closeFrom, dupClosedOnExec, write } from "../sys/descriptors.ts";
+import type { SandboxSpec } from "../spec.ts";
 import { setUmask } from "../sys/credentials.ts";
+import { closeFrom, dupClosedOnExec, write } from "../sys/descriptors.ts";
 import { execve, exitNow } from "../sys/process.ts";
 import { installSeccompFilter } from "../sys/seccomp-filter.ts";
-import type { SandboxSpec } from "../spec.ts";
 import { type Context, statusDescriptor } from "./context.ts";
 import { becomeJobUser, dropPrivileges } from "./identity.ts";
 import { enterNamespaces, nameHost, resetOomScore } from "./namespaces.ts";
@@ -19,7 +19,7 @@ import {
   resetSignals,
   startSession,
 } from "./session.ts";
-import { step, StepError } from "./step.ts";
+import { Refusal, StepError, step } from "./step.ts";
 
 const failureExit = 125;
 /** Said on the status pipe when only the filter and exec are left. */
@@ -64,8 +64,23 @@ function setUp(context: Context): string {
   // through, as in `--cwd /proc/self/fd/7` (CVE-2024-21626).
   step("descriptors", () => closeFrom(statusDescriptor + 1));
   step("capabilities", dropPrivileges);
-  step("cwd", () => process.chdir(context.spec.cwd));
+  step("cwd", () => enterWorkingDirectory(context.spec.cwd));
   return home;
+}
+
+const folderProblems: Readonly<Record<string, string>> = {
+  ENOENT: "no such folder in the job's root",
+  ENOTDIR: "is not a folder",
+  EACCES: "the job's user may not enter it",
+};
+
+function enterWorkingDirectory(path: string): void {
+  try {
+    process.chdir(path);
+  } catch (error) {
+    const code = (error as NodeJS.ErrnoException).code ?? "EIO";
+    throw new Refusal(code, `${path}: ${folderProblems[code] ?? code}`);
+  }
 }
 
 /** Between the filter and exec only execve runs: a profile may refuse anything else. */

@@ -42,7 +42,9 @@ export class Children {
   ended(): number[] {
     const n = c.epollWait(this.fd, this.#events, batch, 0);
     if (n < 0 && errno() !== constants.errno.EINTR) check(n, "epoll_wait");
-    const pids = Array.from({ length: Math.max(0, n) }, (_, i) => this.#events.readUInt32LE(i * eventBytes + dataOffset));
+    const pids = Array.from({ length: Math.max(0, n) }, (_, i) =>
+      this.#events.readUInt32LE(i * eventBytes + dataOffset),
+    );
     for (const pid of pids) this.#forget(pid);
     return pids;
   }

@@ -87,16 +87,18 @@ export const MOUNT_ATTR_NODEV = 4;
 const MOUNT_ATTR_IDMAP = 0x100000;
 const attrBytes = 32;
 
-function setAttributes(fd: number, path: string, flags: number, set: number, userNamespace: number, about: string): void {
+function setAttributes(
+  fd: number,
+  path: string,
+  flags: number,
+  set: number,
+  userNamespace: number,
+  about: string,
+): void {
   const attr = Buffer.alloc(attrBytes);
   attr.writeBigUInt64LE(BigInt(set), 0);
   attr.writeBigUInt64LE(BigInt(userNamespace), 24);
   checkLong(c.mountSetattr(sysno.mount_setattr, fd, path, flags, attr, attrBytes), "mount_setattr", about);
-}
-
-/** mount_setattr on a path and all mounts below it: sets MOUNT_ATTR_* flags. */
-export function setTreeAttributes(path: string, set: number): void {
-  setAttributes(AT_FDCWD, path, AT_RECURSIVE, set, 0, path);
 }
 
 /** mount_setattr on a detached tree and all mounts in it. */

@@ -6,8 +6,6 @@ const poll = libc("int poll(uint8_t*, unsigned long, int)");
 export const POLLIN = 1;
 export const POLLPRI = 2;
 export const POLLOUT = 4;
-export const POLLERR = 8;
-export const POLLHUP = 16;
 
 const entryBytes = 8;
 

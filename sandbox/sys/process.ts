@@ -97,19 +97,12 @@ export function setsid(): void {
 }
 
 const PR_SET_DUMPABLE = 4;
-const PR_SET_NAME = 15;
 const PR_CAPBSET_DROP = 24;
 const PR_SET_NO_NEW_PRIVS = 38;
-const prctlName = libc("int prctl(int, const char*, unsigned long, unsigned long, unsigned long)");
 
 /** prctl(PR_SET_DUMPABLE, 0): no core, no ptrace, /proc/PID owned by host root. */
 export function setUndumpable(): void {
   check(c.prctl(PR_SET_DUMPABLE, 0, 0, 0, 0), "prctl(PR_SET_DUMPABLE)");
-}
-
-/** prctl(PR_SET_NAME): the thread's comm, at most 15 bytes. */
-export function setName(name: string): void {
-  check(prctlName(PR_SET_NAME, name, 0, 0, 0), "prctl(PR_SET_NAME)");
 }
 
 /** prctl(PR_SET_NO_NEW_PRIVS, 1). */

@@ -1,5 +1,5 @@
-import { checkLong, check, libc } from "./ffi.ts";
 import { O_CLOEXEC } from "./descriptors.ts";
+import { check, checkLong, libc } from "./ffi.ts";
 import { sysno } from "./numbers.ts";
 
 const c = {
@@ -11,6 +11,7 @@ const RESOLVE_NO_MAGICLINKS = 0x02;
 const RESOLVE_NO_SYMLINKS = 0x04;
 const RESOLVE_IN_ROOT = 0x10;
 const howBytes = 24;
+const AT_FDCWD = -100;
 
 export type Symlinks = "inside" | "refused";
 
@@ -24,6 +25,17 @@ export function openInRoot(root: number, path: string, flags: number, symlinks: 
   how.writeBigUInt64LE(BigInt(flags | O_CLOEXEC), 0);
   how.writeBigUInt64LE(BigInt(resolve), 16);
   return checkLong(c.openat2(sysno.openat2, root, path, how, howBytes), "openat2", path);
+}
+
+/**
+ * openat2(AT_FDCWD, path, {flags | O_CLOEXEC, RESOLVE_NO_SYMLINKS}); openat2(2). For a path that was resolved before: ELOOP
+ * when somebody has put a link into it since.
+ */
+export function openResolved(path: string, flags: number): number {
+  const how = Buffer.alloc(howBytes);
+  how.writeBigUInt64LE(BigInt(flags | O_CLOEXEC), 0);
+  how.writeBigUInt64LE(BigInt(RESOLVE_NO_SYMLINKS), 16);
+  return checkLong(c.openat2(sysno.openat2, AT_FDCWD, path, how, howBytes), "openat2", path);
 }
 
 /** int mkdirat(directory, name, mode); mkdir(2). `name` is one component. */

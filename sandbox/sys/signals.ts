@@ -13,7 +13,7 @@ const SFD_NONBLOCK = 0o4000;
 const SFD_CLOEXEC = 0o2000000;
 const sigsetBytes = 128;
 const siginfoBytes = 128;
-export const highestSignal = 64;
+const highestSignal = 64;
 
 /** Blocks every signal that can be blocked (sigprocmask(2)). */
 export function blockAllSignals(): void {

@@ -18,7 +18,8 @@ const backlog = 64;
 
 /** A non-blocking listening Unix socket at `path` (unix(7)); its mode follows the umask. At most 107 bytes of path. */
 export function listenUnix(path: string): number {
-  if (Buffer.byteLength(path) > longestPath) throw new Error(`socket path is longer than ${longestPath} bytes: ${path}`);
+  if (Buffer.byteLength(path) > longestPath)
+    throw new Error(`socket path is longer than ${longestPath} bytes: ${path}`);
   const address = Buffer.alloc(2 + longestPath + 1);
   address.writeUInt16LE(AF_UNIX, 0);
   address.write(path, 2);
@@ -37,7 +38,12 @@ export function listenUnix(path: string): number {
 export function accept(listener: number): number | null {
   const fd = c.accept4(listener, null, null, SOCK_NONBLOCK | SOCK_CLOEXEC);
   if (fd >= 0) return fd;
-  const transient = [constants.errno.EAGAIN, constants.errno.EINTR, constants.errno.ECONNABORTED, constants.errno.EMFILE];
+  const transient = [
+    constants.errno.EAGAIN,
+    constants.errno.EINTR,
+    constants.errno.ECONNABORTED,
+    constants.errno.EMFILE,
+  ];
   if (transient.includes(errno())) return null;
   check(fd, "accept4");
   return null;

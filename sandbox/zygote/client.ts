@@ -34,7 +34,7 @@ interface Waiting {
 }
 
 /** V8 and libuv must make no threads (DESIGN: fork copies only the calling one). */
-const nodeFlags = ["--single-threaded", "--v8-pool-size=0"];
+const nodeFlags = ["--single-threaded", "--v8-pool-size=0", "--no-lazy", "--no-flush-bytecode"];
 
 /** `dist/zygote.cjs`, beside the program that runs or above a compiled module of the checkout. */
 function zygoteProgram(): string {

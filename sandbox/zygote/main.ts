@@ -86,7 +86,12 @@ class Zygote {
       const userNamespace = this.#ready.shift() ?? makeJobNamespace(configuration.idLocks);
       this.#forkInit(configuration, start, userNamespace);
     } catch (error) {
-      tell(MessageType.failed, { job: start.job, step: "user-namespace", errno: "", message: (error as Error).message });
+      tell(MessageType.failed, {
+        job: start.job,
+        step: "user-namespace",
+        errno: "",
+        message: (error as Error).message,
+      });
       tell(MessageType.gone, { job: start.job });
     }
   }

@@ -1,6 +1,6 @@
 import { constants } from "node:os";
-import { exitNow, fork, kill, reap, signalOf, exitOf } from "../sys/process.ts";
 import { PollSet } from "../sys/poll.ts";
+import { exitNow, exitOf, fork, kill, reap, signalOf } from "../sys/process.ts";
 
 const healthyExit = 42;
 const patienceMs = 5000;
@@ -28,7 +28,9 @@ export function forkSelfTest(): string | null {
 function judge(status: number): string | null {
   if (exitOf(status) === healthyExit) return null;
   const signal = signalOf(status);
-  return signal === null ? `a forked copy of Node exits with ${exitOf(status)}` : `a forked copy of Node dies of signal ${signal}`;
+  return signal === null
+    ? `a forked copy of Node exits with ${exitOf(status)}`
+    : `a forked copy of Node dies of signal ${signal}`;
 }
 
 function makeGarbage(): number {

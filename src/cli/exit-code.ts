@@ -34,12 +34,16 @@ export function exitCodeOf({ cause, exitCode, signal, step, errno }: EndOfJob): 
 }
 
 function startFailure(step: string, errno: string): number {
-  if (step === "find" && errno === "ENOENT") return notFound;
+  // ENAMETOOLONG: no file can have this name, so there is none.
+  if (step === "find" && (errno === "ENOENT" || errno === "ENAMETOOLONG")) return notFound;
   return step === "find" || step === "exec" ? notExecutable : podiumFailed;
 }
 
+/** The number of a name that sandbox/init/outcome.ts gives. */
 function signalNumber(name: string | null): number {
-  const realtime = /^SIGRTMIN\+(\d+)$/.exec(name ?? "");
-  if (realtime !== null) return 34 + Number(realtime[1]);
-  return constants.signals[name as NodeJS.Signals] ?? constants.signals.SIGKILL;
+  const known = constants.signals[name as NodeJS.Signals];
+  if (known !== undefined) return known;
+  const [, realtime, number] = /^SIG(RTMIN)?\+?(\d*)$/.exec(name ?? "") ?? [];
+  if (realtime !== undefined) return 34 + Number(number);
+  return Number(number) || constants.signals.SIGKILL;
 }

@@ -1,9 +1,9 @@
 // The options that describe a job, shared by run, start and sandbox.
 import { resolve } from "node:path";
 import { type Command, InvalidArgumentError } from "commander";
-import { parseDuration, parseSize } from "../../sandbox/units.ts";
 import type { JobRequest } from "../../sandbox/request.ts";
 import type { Grant, TmpfsMount } from "../../sandbox/spec.ts";
+import { parseDuration, parseSize } from "../../sandbox/units.ts";
 
 export interface JobOptions {
   readonly cpus?: number;
@@ -24,7 +24,8 @@ export interface JobOptions {
 
 function size(text: string): number {
   const bytes = parseSize(text);
-  if (bytes === null || bytes === 0) throw new InvalidArgumentError(`${JSON.stringify(text)} is not a size; write it like 64M, 1.5G or 512K.`);
+  if (bytes === null || bytes === 0)
+    throw new InvalidArgumentError(`${JSON.stringify(text)} is not a size; write it like 64M, 1.5G or 512K.`);
   return bytes;
 }
 
@@ -55,13 +56,16 @@ function userIds(text: string): { uid: number; gid: number } {
 
 function rootfsOf(text: string): { path: string; mode: string } {
   const match = /^(.+):(overlay|ro|rw)$/.exec(text);
-  return match === null ? { path: resolve(text), mode: "overlay" } : { path: resolve(match[1] as string), mode: match[2] as string };
+  return match === null
+    ? { path: resolve(text), mode: "overlay" }
+    : { path: resolve(match[1] as string), mode: match[2] as string };
 }
 
 function grantOf(text: string, previous: Grant[] = []): Grant[] {
   const match = /^(.*?)(?::(ro|rw))?$/.exec(text);
   const [source = "", target] = (match?.[1] ?? "").split("::");
-  if (source === "") throw new InvalidArgumentError(`${JSON.stringify(text)} names no folder; write it like /data::/input:ro.`);
+  if (source === "")
+    throw new InvalidArgumentError(`${JSON.stringify(text)} names no folder; write it like /data::/input:ro.`);
   return [...previous, { source: resolve(source), target: target ?? resolve(source), writable: match?.[2] === "rw" }];
 }
 

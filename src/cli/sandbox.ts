@@ -18,11 +18,16 @@ export function sandboxCommand(): Command {
 }
 
 async function runSandbox(argv: string[], options: JobOptions): Promise<void> {
-  if (process.getuid?.() !== 0) throw new CliError("sandbox: it makes namespaces and cgroups, which needs root", "run it as root");
+  if (process.getuid?.() !== 0)
+    throw new CliError("sandbox: it makes namespaces and cgroups, which needs root", "run it as root");
   if (options.net !== "none") throw new CliError(`--net ${options.net}: this podium offers none`, "use --net none");
   const writableGrants = (options.dir ?? []).some((grant) => grant.writable) || options.rootfs?.mode === "rw";
   const seccomp = seccompPrograms(seccompChoice(options.seccomp), { capabilities: [], writableGrants });
-  const spec = specOf(requestOf(argv, options, true), { defaultHostname: "sandbox", network: { kind: "none" }, seccomp });
+  const spec = specOf(requestOf(argv, options, true), {
+    defaultHostname: "sandbox",
+    network: { kind: "none" },
+    seccomp,
+  });
   const record = await runLocally(spec);
   tellUnusualEnd(record);
   process.exitCode = exitCodeOf(record);

@@ -33,13 +33,26 @@ export function serveCommand(): Command {
 
 /** A flag wins over the configuration file, the file over the default. */
 async function runServer(options: ServeOptions): Promise<void> {
-  if (process.getuid?.() !== 0) throw new CliError("serve: it makes namespaces and cgroups, which needs root", "run it as root");
+  if (process.getuid?.() !== 0)
+    throw new CliError("serve: it makes namespaces and cgroups, which needs root", "run it as root");
   const config = readConfig(options.config);
   const listen = options.listen ?? config.listen ?? defaultServer;
-  if (!/^.+:\d{1,5}$/.test(listen)) throw new CliError(`--listen ${listen}: is not HOST:PORT`, `write it like ${defaultServer}`);
-  const flags = { ca: options.ca ?? config.ca, cert: options.cert ?? config.cert, key: options.key ?? config.key, crl: options.crl ?? config.crl };
+  if (!/^.+:\d{1,5}$/.test(listen))
+    throw new CliError(`--listen ${listen}: is not HOST:PORT`, `write it like ${defaultServer}`);
+  const flags = {
+    ca: options.ca ?? config.ca,
+    cert: options.cert ?? config.cert,
+    key: options.key ?? config.key,
+    crl: options.crl ?? config.crl,
+  };
   const files = serverFiles(Object.fromEntries(Object.entries(flags).filter(([, value]) => value !== undefined)));
-  const server = await serve({ listen, data: options.data ?? config.data ?? defaultData, files, config, version: version() });
+  const server = await serve({
+    listen,
+    data: options.data ?? config.data ?? defaultData,
+    files,
+    config,
+    version: version(),
+  });
   process.stdout.write(`podium: listening on ${server.address}\n`);
   await untilToldToEnd(server);
 }

@@ -11,10 +11,11 @@ export interface Data {
   readonly jobs: string;
   readonly stage: string;
   readonly zygotePid: string;
+  readonly cgroupPlan: string;
 }
 
 /** DATA is not usable, with the reason and the mend. */
-export class DataError extends Error {
+class DataError extends Error {
   override readonly name = "DataError";
   readonly mend: string;
 
@@ -29,9 +30,19 @@ export function openData(folder: string): Data {
   const path = resolve(folder);
   prepare(path);
   if (!lockData(join(path, "lock"))) {
-    throw new DataError(`${path}: another podium server uses it`, "stop that server, or give this one a --data of its own");
+    throw new DataError(
+      `${path}: another podium server uses it`,
+      "stop that server, or give this one a --data of its own",
+    );
   }
-  const data = { path, jobs: join(path, "jobs"), stage: join(path, "stage"), zygotePid: join(path, "zygote.pid") };
+  const file = (name: string) => join(path, name);
+  const data = {
+    path,
+    jobs: file("jobs"),
+    stage: file("stage"),
+    zygotePid: file("zygote.pid"),
+    cgroupPlan: file("cgroup.json"),
+  };
   for (const inner of [data.jobs, data.stage]) mkdirSync(inner, { recursive: true, mode: 0o700 });
   return { ...data, id: idOf(join(path, "id")) };
 }

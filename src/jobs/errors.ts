@@ -36,7 +36,9 @@ export class NameTaken extends Error {
   readonly id: number;
 
   constructor(jobName: string, id: number) {
-    super(`name: ${JSON.stringify(jobName)} belongs to job ${id}; choose another, or remove that job when it has finished`);
+    super(
+      `name: ${JSON.stringify(jobName)} belongs to job ${id}; choose another, or remove that job when it has finished`,
+    );
     this.id = id;
   }
 }

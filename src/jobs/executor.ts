@@ -1,7 +1,7 @@
 // The seam: the only file of src/server and src/jobs that calls sandbox/ and net/. Plain data in, plain data out, so that
 // one day it can move into a root process of its own and the network-facing server can give root up.
 import { once } from "node:events";
-import { writeFileSync } from "node:fs";
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { wholeDisks } from "../../sandbox/cgroup/block-device.ts";
 import { openGroup } from "../../sandbox/cgroup/create.ts";
 import { CgroupError } from "../../sandbox/cgroup/errors.ts";
@@ -29,6 +29,8 @@ export interface ExecutorFolders {
   readonly stage: string;
   /** File that gets the zygote's pid. */
   readonly zygotePid: string;
+  /** File that remembers where the groups are, for the next server. */
+  readonly cgroupPlan: string;
 }
 
 /** A request that has been checked against this host and can be started. */
@@ -78,7 +80,7 @@ export class Executor {
 
   /** Finds the place for the groups, removes those of no kept job, and starts the zygote. Throws with reason and mend. */
   static async open(folders: ExecutorFolders, keep: ReadonlySet<string>): Promise<Executor> {
-    const cgroup = findPlacement(folders.tag);
+    const cgroup = placementFor(folders, keep.size > 0);
     preparePlacement(cgroup);
     sweepJobs(cgroup, keep);
     const executor = new Executor(folders, cgroup);
@@ -110,7 +112,8 @@ export class Executor {
       const zygote = await this.#readyZygote();
       return await zygote.start({ job, folder, spec: checked.spec, disks: checked.disks, bound: false });
     } catch (error) {
-      if (error instanceof StartFailedError) throw new StepFailed(error.failure.step, error.failure.errno, error.message);
+      if (error instanceof StartFailedError)
+        throw new StepFailed(error.failure.step, error.failure.errno, error.message);
       this.#ended(job);
       throw new StepFailed("zygote", "", `zygote: ${(error as Error).message}`);
     }
@@ -206,6 +209,34 @@ export class StepFailed extends Error {
   }
 }
 
+/**
+ * Where the groups of the last server are, while jobs of its live there; else below the own group, and what the last one
+ * left elsewhere goes. A server may be started from another group each time (a login session, a unit).
+ */
+function placementFor({ tag, cgroupPlan }: ExecutorFolders, jobsRun: boolean): CgroupPlan {
+  const last = readPlan(cgroupPlan);
+  if (last !== null && jobsRun) return last;
+  if (last !== null) {
+    sweepJobs(last, new Set());
+    removePlacement(last);
+  }
+  const plan = findPlacement(tag);
+  writeFileSync(cgroupPlan, `${JSON.stringify(plan)}\n`, { mode: 0o600 });
+  return plan;
+}
+
+/** null: there was none, or the host has been restarted since and its folders are gone. */
+function readPlan(file: string): CgroupPlan | null {
+  try {
+    const plan = JSON.parse(readFileSync(file, "utf8")) as CgroupPlan;
+    const roots = plan.version === 2 ? [plan.root] : Object.values(plan.roots);
+    return roots.every((root) => existsSync(root)) ? plan : null;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "ENOENT" || error instanceof SyntaxError) return null;
+    throw error;
+  }
+}
+
 function foldersOf(spec: SandboxSpec): string[] {
   return [spec.rootfs?.path ?? "/usr", ...spec.grants.map((grant) => grant.source)];
 }
@@ -235,7 +266,12 @@ function jobControl(client: ControlClient): JobControl {
 }
 
 /** Names of the limits in the API. */
-const limitFields: Readonly<Record<keyof Limits, string>> = { cpus: "cpu", memoryBytes: "mem", ioBytesPerSecond: "io", pids: "pids" };
+const limitFields: Readonly<Record<keyof Limits, string>> = {
+  cpus: "cpu",
+  memoryBytes: "mem",
+  ioBytesPerSecond: "io",
+  pids: "pids",
+};
 /** Fields of JobRequest that the API calls otherwise. */
 const requestFields: Readonly<Record<string, string>> = { cpus: "cpu", memory: "mem", timeout: "timeout_ms" };
 

@@ -52,9 +52,11 @@ export class Jobs {
   static async open(data: Data, policy: Policy, log: Log): Promise<Jobs> {
     const registry = new Registry(data);
     const keep = new Set(registry.running().map((job) => String(job.id)));
-    const executor = await Executor.open({ tag: data.id, stage: data.stage, zygotePid: data.zygotePid }, keep);
+    const executor = await Executor.open({ ...data, tag: data.id }, keep);
     const jobs = new Jobs(data, registry, executor, policy, log);
-    await Promise.all(registry.running().map((job) => executor.adopt(String(job.id), job.folder, () => jobs.#conclude(job))));
+    await Promise.all(
+      registry.running().map((job) => executor.adopt(String(job.id), job.folder, () => jobs.#conclude(job))),
+    );
     return jobs;
   }
 
@@ -62,9 +64,14 @@ export class Jobs {
   async start(caller: Caller, wanted: NewJob): Promise<Job> {
     refuseViewer(caller);
     if (wanted.name !== "" && !longestName.test(wanted.name)) {
-      throw new InvalidRequest("name", `${JSON.stringify(wanted.name)} is not a name`, "use letters, digits, dot, hyphen and underscore, at most 63");
+      throw new InvalidRequest(
+        "name",
+        `${JSON.stringify(wanted.name)} is not a name`,
+        "use letters, digits, dot, hyphen and underscore, at most 63",
+      );
     }
-    if (/^\d+$/.test(wanted.name)) throw new InvalidRequest("name", "a name of digits only would be taken for an id", "add a letter");
+    if (/^\d+$/.test(wanted.name))
+      throw new InvalidRequest("name", "a name of digits only would be taken for an id", "add a letter");
     const request = applyPolicy(wanted.request, this.#policy, caller.user);
     const checked = this.#executor.check(request, seccompChoice(caller, wanted.seccomp), "podium");
     const job = this.#registry.create((id) => metaOf(id, caller, wanted, checked), caller.user, wanted.name);
@@ -165,7 +172,8 @@ export class Jobs {
 }
 
 function refuseViewer(caller: Caller): void {
-  if (caller.role === "viewer") throw new NotAllowed("a podium:viewer certificate reads jobs and logs and changes nothing");
+  if (caller.role === "viewer")
+    throw new NotAllowed("a podium:viewer certificate reads jobs and logs and changes nothing");
 }
 
 function seccompChoice(caller: Caller, text: string) {

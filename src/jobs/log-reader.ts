@@ -44,7 +44,12 @@ class Bell {
  * The pieces of `path` from an offset on, at most 64 KiB each, none ending inside a UTF-8 character unless the stream does.
  * `ended` resolves when nobody can write to the file any more. Stops early when `signal` is aborted.
  */
-export async function* readLog(path: string, range: LogRange, ended: Promise<void>, signal: AbortSignal): AsyncGenerator<LogPiece> {
+export async function* readLog(
+  path: string,
+  range: LogRange,
+  ended: Promise<void>,
+  signal: AbortSignal,
+): AsyncGenerator<LogPiece> {
   const bell = new Bell();
   const stream = { over: false };
   void ended.then(() => {

@@ -37,7 +37,8 @@ const fields = [
 /** Throws InvalidRequest or NotAllowed naming the field. Paths come back resolved: what was checked is what is used. */
 export function applyPolicy(request: JobRequest, policy: Policy, user: string): JobRequest {
   const { rootfs } = request;
-  const mayName = (field: string, path: string, write: boolean) => allowedPath(policy.folders, user, field, path, write);
+  const mayName = (field: string, path: string, write: boolean) =>
+    allowedPath(policy.folders, user, field, path, write);
   return {
     ...request,
     ...limits(request, policy),
@@ -50,7 +51,9 @@ export function applyPolicy(request: JobRequest, policy: Policy, user: string): 
 }
 
 function limits(request: JobRequest, { defaults, maximum }: Policy): Partial<JobRequest> {
-  return Object.fromEntries(fields.map(([field, wire]) => [field, limit(wire, request[field] ?? 0, defaults[field], maximum[field])]));
+  return Object.fromEntries(
+    fields.map(([field, wire]) => [field, limit(wire, request[field] ?? 0, defaults[field], maximum[field])]),
+  );
 }
 
 /** Nothing asked: the default, or else the bound itself, since no limit at all would be above it. */
@@ -62,14 +65,19 @@ function limit(field: string, asked: number, usual: number, maximum: number): nu
 
 function allowedPath(rules: readonly FolderRule[], user: string, field: string, path: string, write: boolean): string {
   const resolved = resolvedPath(field, path);
-  const found = rules.filter((rule) => isWithin(resolved, rule.path) && (rule.users.includes("*") || rule.users.includes(user)));
+  const found = rules.filter(
+    (rule) => isWithin(resolved, rule.path) && (rule.users.includes("*") || rule.users.includes(user)),
+  );
   if (found.some((rule) => rule.write || !write)) return resolved;
   const way = found.length > 0 ? "written" : "named";
-  throw new NotAllowed(`${field}: ${path} may not be ${way} by ${user}; the server's configuration allows it with "folders"`);
+  throw new NotAllowed(
+    `${field}: ${path} may not be ${way} by ${user}; the server's configuration allows it with "folders"`,
+  );
 }
 
 function resolvedPath(field: string, path: string): string {
-  if (!path.startsWith("/")) throw new InvalidRequest(field, `${JSON.stringify(path)} is not an absolute path`, "begin it with /");
+  if (!path.startsWith("/"))
+    throw new InvalidRequest(field, `${JSON.stringify(path)} is not an absolute path`, "begin it with /");
   try {
     return realpathSync(path);
   } catch {

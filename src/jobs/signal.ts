@@ -13,5 +13,9 @@ export function signalNumber(text: string): number {
   const name = `SIG${text.toUpperCase().replace(/^SIG/, "")}`;
   const number = constants.signals[name as NodeJS.Signals];
   if (number !== undefined) return number;
-  throw new InvalidRequest("signal", `${JSON.stringify(text)} is not a signal`, "use a name like TERM or a number from 1 to 64");
+  throw new InvalidRequest(
+    "signal",
+    `${JSON.stringify(text)} is not a signal`,
+    "use a name like TERM or a number from 1 to 64",
+  );
 }

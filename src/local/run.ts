@@ -1,7 +1,7 @@
 // One command in a sandbox of this machine, with no server: `podium sandbox`.
 import { openSync, readFileSync } from "node:fs";
-import { constants, type SignalConstants } from "node:os";
 import { Socket } from "node:net";
+import { constants, type SignalConstants } from "node:os";
 import { pipeline } from "node:stream/promises";
 import { wholeDisks } from "../../sandbox/cgroup/block-device.ts";
 import { checkRequest } from "../../sandbox/cgroup/limits.ts";
@@ -35,12 +35,19 @@ function foldersOf(spec: SandboxSpec): string[] {
   return [spec.rootfs?.path ?? "/usr", ...spec.grants.map((grant) => grant.source)];
 }
 
-async function runWith(zygote: ZygoteClient, data: ScratchData, spec: SandboxSpec, disks: string[]): Promise<ExitRecord> {
+async function runWith(
+  zygote: ZygoteClient,
+  data: ScratchData,
+  spec: SandboxSpec,
+  disks: string[],
+): Promise<ExitRecord> {
   const gone = new Promise<void>((resolve) => {
     zygote.once("gone", () => resolve());
     zygote.once("exit", () => resolve());
   });
-  const streams = (["stdout", "stderr"] as const).map((name) => openSync(`${data.jobFolder}/${name}`, O_RDONLY | O_NONBLOCK));
+  const streams = (["stdout", "stderr"] as const).map((name) =>
+    openSync(`${data.jobFolder}/${name}`, O_RDONLY | O_NONBLOCK),
+  );
   try {
     await zygote.start({ job, folder: data.jobFolder, spec, disks, bound: true });
   } catch (error) {
@@ -114,6 +121,15 @@ function startFailed({ failure }: StartFailedError): ExitRecord {
 
 function lost(): ExitRecord {
   const message = "its supervisor was killed";
-  const end = { exitCode: null, signal: null, by: "", step: "", errno: "", startedAtMs: 0, finishedAtMs: Date.now(), usage: nothing };
+  const end = {
+    exitCode: null,
+    signal: null,
+    by: "",
+    step: "",
+    errno: "",
+    startedAtMs: 0,
+    finishedAtMs: Date.now(),
+    usage: nothing,
+  };
   return { cause: "LOST", message, ...end };
 }

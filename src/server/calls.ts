@@ -49,7 +49,8 @@ export function streaming<Request, Response>(
     call.on("cancelled", () => gone.abort());
     call.on("error", () => gone.abort());
     const signal = AbortSignal.any([gone.signal, context.ending]);
-    const answer = async () => work(callerOf(call, context), call.request, (message) => send(call, message, signal), signal);
+    const answer = async () =>
+      work(callerOf(call, context), call.request, (message) => send(call, message, signal), signal);
     answer().then(
       () => finish(call, context, gone.signal),
       (error) => call.emit("error", told(context, name, error)),
@@ -64,7 +65,11 @@ function finish(call: ServerWritableStream<unknown, unknown>, { ending }: CallCo
 }
 
 /** `write` answering false means that the client is behind: memory would grow without bound if nobody waited. */
-async function send<Response>(call: ServerWritableStream<unknown, Response>, message: Response, signal: AbortSignal): Promise<boolean> {
+async function send<Response>(
+  call: ServerWritableStream<unknown, Response>,
+  message: Response,
+  signal: AbortSignal,
+): Promise<boolean> {
   if (signal.aborted) return false;
   if (!call.write(message)) await once(call, "drain", { signal }).catch(() => {});
   return !signal.aborted;
@@ -73,6 +78,7 @@ async function send<Response>(call: ServerWritableStream<unknown, Response>, mes
 /** The error as the client gets it; what is podium's own fault goes to the log too. */
 export function told({ log }: CallContext, name: string, error: unknown): { code: status; details: string } {
   const wire = statusOf(error);
-  if (wire.code === status.INTERNAL) log.error({ call: name, error: String((error as Error)?.stack ?? error) }, "call failed");
+  if (wire.code === status.INTERNAL)
+    log.error({ call: name, error: String((error as Error)?.stack ?? error) }, "call failed");
   return wire;
 }

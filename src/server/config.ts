@@ -5,7 +5,6 @@ import { z } from "zod";
 import { parseDuration, parseSize } from "../../sandbox/units.ts";
 import type { LimitSettings, Policy } from "../jobs/policy.ts";
 
-
 function units(parse: (text: string) => number | null, example: string) {
   const text = z.string().transform((value, context) => {
     const parsed = parse(value);
@@ -25,7 +24,13 @@ const limitsShape = z
     timeout: units(parseDuration, "10m").default(0).describe("Milliseconds, or text like 10m."),
   })
   .transform(
-    ({ cpus, memory, io, pids, timeout }): LimitSettings => ({ cpus, memoryBytes: memory, ioBytesPerSecond: io, pids, timeoutMs: timeout }),
+    ({ cpus, memory, io, pids, timeout }): LimitSettings => ({
+      cpus,
+      memoryBytes: memory,
+      ioBytesPerSecond: io,
+      pids,
+      timeoutMs: timeout,
+    }),
   );
 
 const noLimits = { cpus: 0, memory: 0, io: 0, pids: 0, timeout: 0 };
@@ -54,7 +59,7 @@ export const configShape = z
 
 export type Config = z.infer<typeof configShape>;
 
-export class ConfigError extends Error {
+class ConfigError extends Error {
   override readonly name = "ConfigError";
   readonly mend: string;
 
@@ -77,7 +82,10 @@ function readJson(file: string): unknown {
   try {
     return JSON.parse(readFileSync(file, "utf8"));
   } catch (error) {
-    throw new ConfigError(`${file}: cannot be read as JSON: ${(error as Error).message}`, "mend the file, or leave out --config");
+    throw new ConfigError(
+      `${file}: cannot be read as JSON: ${(error as Error).message}`,
+      "mend the file, or leave out --config",
+    );
   }
 }
 

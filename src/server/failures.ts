@@ -2,7 +2,15 @@
 // shape and transport (docs/contract.md, "gRPC").
 import { status } from "@grpc/grpc-js";
 import { FailureCode } from "../gen/podium.ts";
-import { InvalidRequest, NameTaken, NoSuchJob, NotAllowed, StartFailed, StillRunning, Unenforceable } from "../jobs/errors.ts";
+import {
+  InvalidRequest,
+  NameTaken,
+  NoSuchJob,
+  NotAllowed,
+  StartFailed,
+  StillRunning,
+  Unenforceable,
+} from "../jobs/errors.ts";
 import { IdentityError } from "./identity.ts";
 
 /** What grpc-js sends as a call's status. */
@@ -49,6 +57,7 @@ export function statusOf(error: unknown): WireStatus {
   if (error instanceof NotAllowed) return { code: status.PERMISSION_DENIED, details };
   if (error instanceof InvalidRequest) return { code: status.INVALID_ARGUMENT, details };
   if (error instanceof NoSuchJob || error instanceof NoSuchService) return { code: status.NOT_FOUND, details };
-  if (error instanceof StillRunning || error instanceof FailedPrecondition) return { code: status.FAILED_PRECONDITION, details };
+  if (error instanceof StillRunning || error instanceof FailedPrecondition)
+    return { code: status.FAILED_PRECONDITION, details };
   return { code: status.INTERNAL, details: `the server failed: ${details}` };
 }

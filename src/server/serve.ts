@@ -1,7 +1,15 @@
 // The server as a whole: from settings to a listening gRPC server over jobs, and back to nothing.
 import { Server } from "@grpc/grpc-js";
 import { HealthService } from "../gen/health.ts";
-import { InfoService, JobsService, LoggerService, SessionService, StarterService, StatusService, StopperService } from "../gen/podium.ts";
+import {
+  InfoService,
+  JobsService,
+  LoggerService,
+  SessionService,
+  StarterService,
+  StatusService,
+  StopperService,
+} from "../gen/podium.ts";
 import { openData } from "../jobs/data.ts";
 import { Jobs } from "../jobs/jobs.ts";
 import type { CallContext } from "./calls.ts";
@@ -75,13 +83,16 @@ function addServices(server: Server, jobs: Jobs, context: CallContext, { config,
   server.addService(LoggerService, logger(jobs, context));
   server.addService(JobsService, jobsService(jobs, context));
   server.addService(SessionService, session(jobs, context));
-  server.addService(InfoService, infoService(jobs, context, { version, defaults: config.defaults, maximum: config.maximum }));
+  server.addService(
+    InfoService,
+    infoService(jobs, context, { version, defaults: config.defaults, maximum: config.maximum }),
+  );
   const names = ["Starter", "Stopper", "Status", "Logger", "Jobs", "Session", "Info"].map((name) => `podium.${name}`);
   server.addService(HealthService, health(names, context));
 }
 
 /** The address cannot be listened on, with the reason. */
-export class ListenError extends Error {
+class ListenError extends Error {
   override readonly name = "ListenError";
   readonly mend = "choose another address with --listen HOST:PORT; port 0 picks a free one";
 }
@@ -113,4 +124,3 @@ async function close(server: Server, jobs: Jobs, ending: AbortController, log: S
   await jobs.close();
   log.info({}, "ended");
 }
-

@@ -1,6 +1,6 @@
 // From the product's data to the messages of the proto.
 import type { ExitRecord, Limits, Usage } from "../../sandbox/spec.ts";
-import type { JobInfo, Limits as WireLimits, Outcome, Usage as WireUsage } from "../gen/podium.ts";
+import type { JobInfo, Outcome, Limits as WireLimits, Usage as WireUsage } from "../gen/podium.ts";
 import { JobInfo as JobInfoMessage, State } from "../gen/podium.ts";
 import type { Job } from "../jobs/job.ts";
 

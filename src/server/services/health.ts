@@ -1,4 +1,9 @@
-import { type HealthCheckRequest, type HealthCheckResponse, HealthCheckResponse_ServingStatus, type HealthServer } from "../../gen/health.ts";
+import {
+  type HealthCheckRequest,
+  type HealthCheckResponse,
+  HealthCheckResponse_ServingStatus,
+  type HealthServer,
+} from "../../gen/health.ts";
 import { type CallContext, type Send, streaming, unary } from "../calls.ts";
 import { NoSuchService } from "../failures.ts";
 
@@ -12,9 +17,13 @@ export function health(services: readonly string[], context: CallContext): Healt
       if (!known.has(service)) throw new NoSuchService(service);
       return { status: context.ending.aborted ? NOT_SERVING : SERVING };
     }),
-    watch: streaming(context, "Watch", async (_caller, { service }: HealthCheckRequest, send: Send<HealthCheckResponse>, signal) => {
-      if (!(await send({ status: known.has(service) ? SERVING : SERVICE_UNKNOWN }))) return;
-      await new Promise((resolve) => signal.addEventListener("abort", resolve, { once: true }));
-    }),
+    watch: streaming(
+      context,
+      "Watch",
+      async (_caller, { service }: HealthCheckRequest, send: Send<HealthCheckResponse>, signal) => {
+        if (!(await send({ status: known.has(service) ? SERVING : SERVICE_UNKNOWN }))) return;
+        await new Promise((resolve) => signal.addEventListener("abort", resolve, { once: true }));
+      },
+    ),
   };
 }

@@ -1,8 +1,8 @@
 import { type InfoResponse, type InfoServer, Role } from "../../gen/podium.ts";
 import type { Caller, Jobs } from "../../jobs/jobs.ts";
+import type { LimitSettings } from "../../jobs/policy.ts";
 import { type CallContext, unary } from "../calls.ts";
 import { limitsOf } from "../wire.ts";
-import type { LimitSettings } from "../../jobs/policy.ts";
 
 const apiVersion = 1;
 const roles = { user: Role.USER, admin: Role.ADMIN, viewer: Role.VIEWER } as const;

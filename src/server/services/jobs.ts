@@ -14,7 +14,9 @@ import { jobInfo } from "../wire.ts";
 
 export function jobsService(jobs: Jobs, context: CallContext): JobsServer {
   return {
-    list: streaming(context, "List", (caller, request: ListRequest, send: Send<ListResponse>) => list(jobs, caller, request, send)),
+    list: streaming(context, "List", (caller, request: ListRequest, send: Send<ListResponse>) =>
+      list(jobs, caller, request, send),
+    ),
     wait: unary(context, "Wait", (caller, request: WaitRequest) => wait(jobs, caller, request, context.ending)),
     remove: unary(context, "Remove", (caller, { id }: RemoveRequest): RemoveResponse => {
       jobs.remove(caller, id);

@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import { LogStream, type LoggerServer, type LogRequest, type LogResponse } from "../../gen/podium.ts";
+import { type LoggerServer, type LogRequest, type LogResponse, LogStream } from "../../gen/podium.ts";
 import { InvalidRequest } from "../../jobs/errors.ts";
 import { type StreamName, streams } from "../../jobs/folder.ts";
 import type { Job } from "../../jobs/job.ts";
@@ -17,10 +17,18 @@ export function logger(jobs: Jobs, context: CallContext): LoggerServer {
   };
 }
 
-async function log(jobs: Jobs, caller: Caller, request: LogRequest, send: Send<LogResponse>, signal: AbortSignal): Promise<void> {
+async function log(
+  jobs: Jobs,
+  caller: Caller,
+  request: LogRequest,
+  send: Send<LogResponse>,
+  signal: AbortSignal,
+): Promise<void> {
   try {
     const job = jobs.find(caller, request.id);
-    const wanted = await Promise.all(streamsOf(request).map(async (stream) => ({ stream, from: await startOf(job, request, stream) })));
+    const wanted = await Promise.all(
+      streamsOf(request).map(async (stream) => ({ stream, from: await startOf(job, request, stream) })),
+    );
     await Promise.all(wanted.map(({ stream, from }) => pump(job, request, stream, from, send, signal)));
   } catch (error) {
     const value = inBand(error, request.id);
@@ -30,7 +38,14 @@ async function log(jobs: Jobs, caller: Caller, request: LogRequest, send: Send<L
 }
 
 /** The two streams of a job flow beside each other in one call, each in its own order. */
-async function pump(job: Job, request: LogRequest, stream: StreamName, offset: number, send: Send<LogResponse>, signal: AbortSignal) {
+async function pump(
+  job: Job,
+  request: LogRequest,
+  stream: StreamName,
+  offset: number,
+  send: Send<LogResponse>,
+  signal: AbortSignal,
+) {
   const range = { offset, snapshot: request.snapshot };
   for await (const piece of readLog(join(job.folder, stream), range, job.ended, signal)) {
     if (!(await send(messageOf(request.id, stream, piece)))) return;

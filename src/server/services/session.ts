@@ -53,7 +53,11 @@ async function nextRequest(requests: Requests): Promise<AttachRequest["request"]
 }
 
 async function feed(requests: Requests, control: JobControl, call: AttachCall): Promise<void> {
-  for (let request = await nextRequest(requests); request !== null && request !== undefined; request = await nextRequest(requests)) {
+  for (
+    let request = await nextRequest(requests);
+    request !== null && request !== undefined;
+    request = await nextRequest(requests)
+  ) {
     switch (request.$case) {
       case "stdin":
         await control.input(request.value);
@@ -71,4 +75,3 @@ async function feed(requests: Requests, control: JobControl, call: AttachCall): 
     }
   }
 }
-
