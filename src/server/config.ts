@@ -42,7 +42,7 @@ const folderShape = z.strictObject({
   write: z.boolean().default(false).describe("Whether it may be written."),
 });
 
-export const configShape = z
+const configShape = z
   .strictObject({
     listen: z.string().optional().describe("HOST:PORT; port 0 picks a free one."),
     data: absolutePath.optional().describe("Folder of jobs and state."),
@@ -58,6 +58,11 @@ export const configShape = z
   .describe("Configuration of podium serve");
 
 export type Config = z.infer<typeof configShape>;
+
+/** The published schema (JSON Schema 2020-12) of what a file may say. */
+export function configSchemaText(): string {
+  return `${JSON.stringify(z.toJSONSchema(configShape, { io: "input" }), null, 2)}\n`;
+}
 
 class ConfigError extends Error {
   override readonly name = "ConfigError";
