@@ -31,6 +31,8 @@ export class FrameError extends Error {
 export class FrameReader {
   #pending: Buffer[] = [];
   #length = 0;
+  /** Bytes without which nothing new can be said: pieces of a long frame are joined once, not with each that comes. */
+  #wanted = headerBytes;
 
   push(chunk: Buffer): void {
     this.#pending.push(chunk);
@@ -39,12 +41,13 @@ export class FrameReader {
 
   /** The next whole frame, or null until more bytes arrive. Throws FrameError on an impossible length. */
   next(): Frame | null {
-    if (this.#length < headerBytes) return null;
+    if (this.#length < this.#wanted) return null;
     const bytes = this.#joined();
     const payloadBytes = bytes.readUInt32LE(0);
     if (payloadBytes > maxPayloadBytes)
       throw new FrameError(`frame claims ${payloadBytes} bytes: at most ${maxPayloadBytes}`);
     const end = headerBytes + payloadBytes;
+    this.#wanted = bytes.length < end ? end : headerBytes;
     if (bytes.length < end) return null;
     this.#pending = [bytes.subarray(end)];
     this.#length = bytes.length - end;

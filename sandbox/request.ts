@@ -85,14 +85,17 @@ function limitsOf({ cpus = 0, memoryBytes = 0, ioBytesPerSecond = 0, pids = 0 }:
 
 function environment(settings: readonly string[]): Record<string, string> {
   checkStrings("env", settings);
-  const env: Record<string, string> = { PATH: defaultPath, LANG: "C.UTF-8" };
+  const env = new Map([
+    ["PATH", defaultPath],
+    ["LANG", "C.UTF-8"],
+  ]);
   for (const setting of settings) {
     const cut = setting.indexOf("=");
     if (cut < 1)
       throw new RequestError("env", `${JSON.stringify(setting)} is not NAME=VALUE`, "write it like HOME=/work");
-    env[setting.slice(0, cut)] = setting.slice(cut + 1);
+    env.set(setting.slice(0, cut), setting.slice(cut + 1));
   }
-  return env;
+  return Object.fromEntries(env); // unlike an assignment, it also takes a variable called __proto__
 }
 
 function checkStrings(field: string, strings: readonly string[]): void {

@@ -16,7 +16,7 @@ export function parseSize(text: string): number | null {
 export function formatSize(bytes: number): string {
   let value = bytes;
   let power = 0;
-  while (value >= 1024 && power < sizeSuffixes.length - 1) {
+  while (Number(value.toFixed(1)) >= 1024 && power < sizeSuffixes.length - 1) {
     value /= 1024;
     power++;
   }

@@ -13,8 +13,12 @@ const productPackages = ["libseccomp2", "iproute2", "nftables"];
 /** Debian packages that only the tests use. */
 const testPackages = [
   "bubblewrap",
+  "busybox-static",
+  "cpio",
   "debootstrap",
+  "e2fsprogs",
   "gcc",
+  "kmod",
   "libc6-dev",
   "openssl",
   "procps",

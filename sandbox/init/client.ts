@@ -14,6 +14,7 @@ export class ControlClient {
   private constructor(socket: Socket) {
     this.socket = socket;
     socket.on("error", () => {}); // what follows is "close"
+    socket.resume(); // init says nothing, and only a stream that is read ever comes to its end
   }
 
   /** Throws ENOENT or ECONNREFUSED when the job has no init any more. */

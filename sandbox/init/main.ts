@@ -51,17 +51,19 @@ export function runInit(context: InitContext): never {
 function supervise(context: InitContext, initPid: number): End {
   const { start } = context;
   let group: Group | null = null;
+  let supervisor: Supervisor | null = null;
   try {
     const request = { name: start.job, limits: start.spec.limits, disks: start.disks };
     const made = step("cgroup", () => createGroup(context.cgroup, request));
     group = made;
     const parts = step("init", () => acquire(context, initPid, made));
-    const end = new Supervisor(parts, commandContext(context, parts)).run();
+    supervisor = new Supervisor(parts, commandContext(context, parts));
+    const end = supervisor.run();
     unlinkSync(`${start.folder}/control`);
     return end;
   } catch (error) {
     if (group !== null) endEverybody(group);
-    return failedEnd(failureOf(error));
+    return failedEnd(failureOf(error), supervisor?.startedAtMs ?? 0);
   } finally {
     if (group !== null) removeGroup(group);
   }
@@ -113,9 +115,11 @@ function failureOf(error: unknown): SetupFailure {
   return { step: "init", errno: "", message: `init: ${(error as Error).message}` };
 }
 
-function failedEnd(failure: SetupFailure): End {
+function failedEnd(failure: SetupFailure, startedAtMs: number): End {
   const usage = { cpuSeconds: 0, memoryBytes: 0, memoryPeakBytes: 0, pids: 0 };
-  return { status: null, failure, ending: null, oomKills: 0, startedAtMs: 0, finishedAtMs: Date.now(), usage };
+  const unseen = { status: null, oomKills: 0, outputFailure: "", startedAtMs, finishedAtMs: Date.now(), usage };
+  if (startedAtMs === 0) return { ...unseen, failure, ending: null };
+  return { ...unseen, failure: null, ending: { cause: "LOST", reason: failure.message } };
 }
 
 /** One frame in one write: frames of the zygote and of other inits on the same socket are never torn. */

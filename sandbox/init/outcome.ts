@@ -9,6 +9,8 @@ import type { SetupFailure } from "../zygote/protocol.ts";
 export type Ending =
   | { readonly cause: "STOPPED"; readonly by: string }
   | { readonly cause: "TIMEOUT" }
+  /** init itself failed while the command ran. */
+  | { readonly cause: "LOST"; readonly reason: string }
   | { readonly cause: "OOM" };
 
 export interface End {
@@ -17,6 +19,8 @@ export interface End {
   readonly failure: SetupFailure | null;
   readonly ending: Ending | null;
   readonly oomKills: number;
+  /** What of the output could not be written, for example `stdout: ENOSPC`; "" when all was. */
+  readonly outputFailure: string;
   readonly startedAtMs: number;
   readonly finishedAtMs: number;
   readonly usage: Usage;
@@ -47,7 +51,7 @@ export function exitRecord(spec: SandboxSpec, end: End): ExitRecord {
     exitCode: cause === "START_FAILED" ? null : exitCode,
     signal: cause === "START_FAILED" ? null : signal,
     by: end.ending?.cause === "STOPPED" ? end.ending.by : "",
-    message: messageOf(cause, spec, end, exitCode, signal),
+    message: messageOf(cause, spec, end, exitCode, signal) + outputNote(end),
     step: end.failure?.step ?? "",
     errno: end.failure?.errno ?? "",
     startedAtMs: end.startedAtMs,
@@ -74,6 +78,8 @@ function messageOf(cause: Cause, spec: SandboxSpec, end: End, exitCode: number |
       return `ran longer than its timeout of ${formatDuration(spec.timeoutMs)}`;
     case "STOPPED":
       return `stopped by ${end.ending?.cause === "STOPPED" ? end.ending.by : ""}`;
+    case "LOST":
+      return `its supervisor failed: ${end.ending?.cause === "LOST" ? end.ending.reason : ""}`;
     case "SECCOMP":
       return "made a system call that its seccomp profile forbids";
     case "SIGNALED":
@@ -81,6 +87,10 @@ function messageOf(cause: Cause, spec: SandboxSpec, end: End, exitCode: number |
     default:
       return `exited with code ${exitCode}`;
   }
+}
+
+function outputNote({ outputFailure }: End): string {
+  return outputFailure === "" ? "" : `; its output was cut off (${outputFailure})`;
 }
 
 /** The job's state in words, as the file `state` has it. */

@@ -1,6 +1,7 @@
 // One output stream of the job: from the command's pipe into the job folder's file. The job never holds that file.
 import { fstatSync } from "node:fs";
 import { close, O_NONBLOCK, O_WRONLY, open, pipe, splice } from "../sys/descriptors.ts";
+import { SyscallError } from "../sys/errors.ts";
 import { POLLIN, POLLOUT, type PollSet } from "../sys/poll.ts";
 
 /** One wake-up moves at most this much, so that a flood does not delay the deadline or a signal. */
@@ -16,6 +17,8 @@ export class Output {
   /** A FIFO whose reader is behind: wait for it, not for the command. */
   #blocked = false;
   #slot = -1;
+  /** Why the rest of the stream could not be written, for example ENOSPC; "" while all is well. */
+  failure = "";
 
   /** `path` exists: a file, or a FIFO that somebody has open for reading. O_APPEND would make splice fail. */
   constructor(path: string) {
@@ -42,7 +45,7 @@ export class Output {
 
   /** Moves one slice. True when something moved. */
   #move(): boolean {
-    const moved = splice(this.#readEnd, this.#target, sliceBytes);
+    const moved = this.#splice();
     if (moved === "blocked") {
       this.#blocked = this.#targetIsFifo && !this.#blocked;
       return false;
@@ -50,6 +53,17 @@ export class Output {
     this.#blocked = false;
     if (moved === 0 || moved === "closed") this.shut();
     return moved !== 0 && moved !== "closed";
+  }
+
+  /** A target that cannot be written (a full disk) ends the stream, and the command hears of it as EPIPE; the job goes on. */
+  #splice(): number | "blocked" | "closed" {
+    try {
+      return splice(this.#readEnd, this.#target, sliceBytes);
+    } catch (error) {
+      if (!(error instanceof SyscallError)) throw error;
+      this.failure = error.code;
+      return "closed";
+    }
   }
 
   /** What the pipe still holds once every writer is dead: file or FIFO gets it, then the stream is over. False: not yet. */

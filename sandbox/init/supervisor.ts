@@ -18,6 +18,7 @@ import type { Output } from "./output.ts";
 import { ControlType, type SignalMessage, type StopMessage } from "./protocol.ts";
 
 const { SIGCHLD, SIGCONT, SIGHUP, SIGINT, SIGKILL, SIGTERM } = constants.signals;
+const streamNames = ["stdout", "stderr"] as const;
 const everybody = -1;
 /** TERM to the command at its deadline, KILL to all after this. */
 const timeoutGraceMs = 1000;
@@ -54,7 +55,8 @@ export class Supervisor {
   readonly #deadlines: Deadlines;
   #ending: Ending | null = null;
   #status: number | null = null;
-  #startedAtMs = 0;
+  /** Milliseconds since the epoch; 0 until the command has been exec'd. */
+  startedAtMs = 0;
 
   constructor(parts: Parts, context: Context) {
     this.#parts = parts;
@@ -76,7 +78,8 @@ export class Supervisor {
       failure: this.#failure(oomKills),
       ending: this.#ending,
       oomKills,
-      startedAtMs: this.#startedAtMs,
+      outputFailure: this.#outputFailure(),
+      startedAtMs: this.startedAtMs,
       finishedAtMs: Date.now(),
       usage: { ...this.#parts.group.usage(), memoryBytes: 0, pids: 0 },
     };
@@ -106,9 +109,9 @@ export class Supervisor {
   }
 
   #noticeExec(): void {
-    if (this.#startedAtMs !== 0 || this.#command.setup !== "executed") return;
-    this.#startedAtMs = Date.now();
-    this.#parts.onExec(this.#command.hostPid, this.#startedAtMs);
+    if (this.startedAtMs !== 0 || this.#command.setup !== "executed") return;
+    this.startedAtMs = Date.now();
+    this.#parts.onExec(this.#command.hostPid, this.startedAtMs);
   }
 
   #obey(frame: Frame): Flow {
@@ -190,6 +193,13 @@ export class Supervisor {
       left = left.filter((output) => !output.drain());
     }
     for (const output of outputs) output.shut();
+  }
+
+  #outputFailure(): string {
+    const failures = this.#parts.outputs.map(({ failure }, i) =>
+      failure === "" ? "" : `${streamNames[i]}: ${failure}`,
+    );
+    return failures.filter((failure) => failure !== "").join(", ");
   }
 
   #failure(oomKills: number): SetupFailure | null {

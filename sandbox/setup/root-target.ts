@@ -75,6 +75,13 @@ function makeTarget(root: Root, path: string, kind: TargetKind, symlinks: Symlin
       );
     }
     makeEntry(parent, path.slice(cut + 1), kind);
+  } catch (error) {
+    // A rw rootfs is shown id-mapped, and host root, who is at work here, has no id in it.
+    if ((error as { code?: string }).code !== "EOVERFLOW") throw error;
+    throw new Refusal(
+      "ENOENT",
+      `the rootfs has no ${kind} ${path}, and with rw podium makes nothing in it; make it first`,
+    );
   } finally {
     close(parent);
   }

@@ -35,11 +35,13 @@ export function step<T>(name: string, body: () => T): T {
 
 /** A message may quote an argument of 128 KiB; a report must fit into a pipe and into one frame that is never torn. */
 const longestMessage = 1000;
+const keptEnd = 200;
 
 function describe(name: string, error: unknown): SetupFailure {
   const failure = describeWhole(name, error);
   if (failure.message.length <= longestMessage) return failure;
-  return { ...failure, message: `${failure.message.slice(0, longestMessage)}…` };
+  const { message } = failure;
+  return { ...failure, message: `${message.slice(0, longestMessage - keptEnd)}…${message.slice(-keptEnd)}` };
 }
 
 function describeWhole(name: string, error: unknown): SetupFailure {

@@ -32,6 +32,7 @@ const EAGAIN = constants.errno.EAGAIN;
 const EINTR = constants.errno.EINTR;
 const EPIPE = constants.errno.EPIPE;
 const EACCES = constants.errno.EACCES;
+const ECONNRESET = constants.errno.ECONNRESET;
 
 /** int open(path, flags | O_CLOEXEC, mode); open(2). */
 export function open(path: string, flags: number, mode = 0): number {
@@ -66,12 +67,13 @@ export function pipe(flags = 0): { readonly read: number; readonly write: number
   return { read: pair.readInt32LE(0), write: pair.readInt32LE(4) };
 }
 
-/** ssize_t read(...); read(2). Number of bytes, 0 at the end, null when it would block. */
+/** ssize_t read(...); read(2). Number of bytes, 0 at the end (a peer that left with bytes unread included), null when it would block. */
 export function read(fd: number, into: Buffer): number | null {
   const n = c.read(fd, into, into.length);
   if (n >= 0) return Number(n);
   const code = errno();
   if (code === EAGAIN || code === EINTR) return null;
+  if (code === ECONNRESET) return 0;
   return checkLong(n, "read", `descriptor ${fd}`);
 }
 

@@ -28,6 +28,8 @@ export class StartFailedError extends Error {
   }
 }
 
+const zygoteDied: SetupFailure = { step: "zygote", errno: "", message: "zygote: the process that starts jobs died" };
+
 interface Waiting {
   readonly resolve: (started: StartedMessage) => void;
   readonly reject: (error: Error) => void;
@@ -54,6 +56,7 @@ export class ZygoteClient extends EventEmitter<{ gone: [string]; exit: [] }> {
   readonly #waiting = new Map<string, Waiting>();
   #unfit: string | null = null;
   #ready = false;
+  #ended = false;
 
   private constructor(child: ChildProcess) {
     super();
@@ -87,8 +90,10 @@ export class ZygoteClient extends EventEmitter<{ gone: [string]; exit: [] }> {
   /** Resolves when the command has been exec'd; rejects with StartFailedError when a step failed. */
   start(message: StartMessage): Promise<StartedMessage> {
     return new Promise((resolve, reject) => {
+      if (this.#ended) return reject(new StartFailedError(zygoteDied));
+      const frame = encodeJson(MessageType.start, message);
       this.#waiting.set(message.job, { resolve, reject });
-      this.#socket.write(encodeJson(MessageType.start, message));
+      this.#socket.write(frame);
     });
   }
 
@@ -149,8 +154,8 @@ export class ZygoteClient extends EventEmitter<{ gone: [string]; exit: [] }> {
 
   #end(): void {
     this.#unfit ??= "its zygote ended at once (see the message above)";
-    const died = { step: "zygote", errno: "", message: "zygote: the process that starts jobs died" };
-    for (const { reject } of this.#waiting.values()) reject(new StartFailedError(died));
+    this.#ended = true;
+    for (const { reject } of this.#waiting.values()) reject(new StartFailedError(zygoteDied));
     this.#waiting.clear();
     (this as EventEmitter).emit("answer");
     this.emit("exit");

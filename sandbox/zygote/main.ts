@@ -1,7 +1,7 @@
 // The zygote: a Node process without an event loop that has loaded the sandbox code once. It receives a request, forks an
 // init for it, and reaps. Runs as `node --single-threaded --v8-pool-size=0 zygote.cjs`, descriptor 3 the server's socket.
 // After unshare(CLONE_NEWPID) a process can make no thread any more: nothing asynchronous is ever called here.
-import { mkdirSync, openSync, writeFileSync } from "node:fs";
+import { mkdirSync, openSync, writeSync } from "node:fs";
 import { dirname } from "node:path";
 import { enterSupervisors } from "../cgroup/placement.ts";
 import { encodeJson, type Frame, FrameReader } from "../frames.ts";
@@ -142,7 +142,7 @@ function main(): never {
     blockAllSignals();
     return new Zygote().serve();
   } catch (error) {
-    writeFileSync("/dev/stderr", `podium: zygote: ${(error as Error).stack}\n`);
+    writeSync(2, `podium: zygote: ${(error as Error).stack}\n`); // by number: /dev/stderr cannot be opened when it is a socket
     return exitNow(1);
   }
 }

@@ -5,6 +5,14 @@ import type { JobRequest } from "../../sandbox/request.ts";
 import type { Grant, TmpfsMount } from "../../sandbox/spec.ts";
 import { parseDuration, parseSize } from "../../sandbox/units.ts";
 
+/** Paths as typed: what a relative one means depends on whose host it is. */
+export interface GrantOption {
+  readonly source: string;
+  /** undefined: where it is on the host. */
+  readonly target: string | undefined;
+  readonly writable: boolean;
+}
+
 export interface JobOptions {
   readonly cpus?: number;
   readonly memory?: number;
@@ -12,7 +20,7 @@ export interface JobOptions {
   readonly pids?: number;
   readonly timeout?: number;
   readonly rootfs?: { path: string; mode: string };
-  readonly dir?: Grant[];
+  readonly dir?: GrantOption[];
   readonly tmpfs?: TmpfsMount[];
   readonly env?: string[];
   readonly cwd?: string;
@@ -55,18 +63,18 @@ function userIds(text: string): { uid: number; gid: number } {
 }
 
 function rootfsOf(text: string): { path: string; mode: string } {
-  const match = /^(.+):(overlay|ro|rw)$/.exec(text);
-  return match === null
-    ? { path: resolve(text), mode: "overlay" }
-    : { path: resolve(match[1] as string), mode: match[2] as string };
+  const match = /^(.+):(overlay|ro|rw)$/s.exec(text);
+  return match === null ? { path: text, mode: "overlay" } : { path: match[1] as string, mode: match[2] as string };
 }
 
-function grantOf(text: string, previous: Grant[] = []): Grant[] {
-  const match = /^(.*?)(?::(ro|rw))?$/.exec(text);
-  const [source = "", target] = (match?.[1] ?? "").split("::");
+function grantOf(text: string, previous: GrantOption[] = []): GrantOption[] {
+  const match = /^(.*?)(?::(ro|rw))?$/s.exec(text);
+  const [source = "", target, ...more] = (match?.[1] ?? "").split("::");
+  if (more.length > 0)
+    throw new InvalidArgumentError(`${JSON.stringify(text)} has more than one "::"; write it like /data::/input:ro.`);
   if (source === "")
     throw new InvalidArgumentError(`${JSON.stringify(text)} names no folder; write it like /data::/input:ro.`);
-  return [...previous, { source: resolve(source), target: target ?? resolve(source), writable: match?.[2] === "rw" }];
+  return [...previous, { source, target, writable: match?.[2] === "rw" }];
 }
 
 function scratchOf(text: string, previous: TmpfsMount[] = []): TmpfsMount[] {
@@ -89,7 +97,6 @@ export function addJobOptions(command: Command): Command {
     .option("--timeout <DURATION>", "ends it after this time", duration)
     .option("--rootfs <DIR[:MODE]>", "folder that becomes its /; MODE is overlay (default), ro or rw", rootfsOf)
     .option("-v, --dir <HOST[::GUEST][:ro|rw]>", "folder of the host it may see; repeatable", grantOf)
-    .option("--tmpfs <GUEST[:SIZE]>", "empty folder in memory; repeatable", scratchOf)
     .option("-e, --env <NAME=VALUE>", "environment variable; repeatable", another)
     .option("-w, --cwd <DIR>", "folder it starts in (default /)")
     .option("-u, --user <UID[:GID]>", "user it runs as inside (default 0)", userIds)
@@ -98,7 +105,16 @@ export function addJobOptions(command: Command): Command {
     .option("--seccomp <PROFILE>", "default, unconfined, or an OCI profile in a file", "default");
 }
 
-/** The request that the options make, for a command given as `argv`. */
+export function addTmpfsOption(command: Command): Command {
+  return command.option("--tmpfs <GUEST[:SIZE]>", "empty folder in memory; repeatable", scratchOf);
+}
+
+function localGrant({ source, target, writable }: GrantOption): Grant {
+  const path = resolve(source);
+  return { source: path, target: target ?? path, writable };
+}
+
+/** The request to this machine that the options make, for a command given as `argv`. */
 export function requestOf(argv: readonly string[], options: JobOptions, stdin: boolean): JobRequest {
   return {
     argv,
@@ -107,8 +123,8 @@ export function requestOf(argv: readonly string[], options: JobOptions, stdin: b
     ...(options.cwd !== undefined && { cwd: options.cwd }),
     ...(options.hostname !== undefined && { hostname: options.hostname }),
     ...(options.user && { user: options.user }),
-    ...(options.rootfs && { rootfs: options.rootfs }),
-    ...(options.dir && { grants: options.dir }),
+    ...(options.rootfs && { rootfs: { ...options.rootfs, path: resolve(options.rootfs.path) } }),
+    ...(options.dir && { grants: options.dir.map(localGrant) }),
     ...(options.tmpfs && { tmpfs: options.tmpfs }),
     ...(options.cpus !== undefined && { cpus: options.cpus }),
     ...(options.memory !== undefined && { memoryBytes: options.memory }),

@@ -1,53 +1,114 @@
 // The command line's table of contents. Each command is loaded when it is asked for.
 import { Command, CommanderError } from "commander";
-import { CliError, cliErrorOf } from "./failure.ts";
+import { addConnectionOptions, connectionFlags, leadingFlags } from "./connection-options.ts";
+import { CliError, cliErrorOf, report } from "./failure.ts";
+import { catchOutputErrors, ReaderGone } from "./output.ts";
 import { version } from "./version.ts";
 
-const commands = {
-  sandbox: async () => (await import("./sandbox.ts")).sandboxCommand(),
-  serve: async () => (await import("./serve.ts")).serveCommand(),
-  certs: async () => (await import("./certs.ts")).certsCommand(),
-} as const;
+interface Entry {
+  readonly summary: string;
+  /** It talks to a server. */
+  readonly client?: true;
+  readonly load: () => Promise<Command>;
+}
 
-const summaries: Readonly<Record<keyof typeof commands, string>> = {
-  sandbox: "run a command in a sandbox of this machine, with no server",
-  serve: "run the server on this machine",
-  certs: "make a CA and issue certificates",
+const commands: Readonly<Record<string, Entry>> = {
+  run: {
+    summary: "run a command on the server: its output and exit code become podium's own",
+    client: true,
+    load: async () => (await import("./run.ts")).runCommand(),
+  },
+  start: {
+    summary: "start a command on the server and print its id",
+    client: true,
+    load: async () => (await import("./start.ts")).startCommand(),
+  },
+  stop: {
+    summary: "end jobs and return when no process of them is left",
+    client: true,
+    load: async () => (await import("./stop.ts")).stopCommand(),
+  },
+  status: {
+    summary: "tell a job's state, outcome, times, limits and usage",
+    client: true,
+    load: async () => (await import("./status.ts")).statusCommand(),
+  },
+  logs: {
+    summary: "print a job's output",
+    client: true,
+    load: async () => (await import("./logs.ts")).logsCommand(),
+  },
+  ps: {
+    summary: "list running jobs",
+    client: true,
+    load: async () => (await import("./ps.ts")).psCommand(),
+  },
+  wait: {
+    summary: "wait for jobs to end; ends with the first exit code that is not 0",
+    client: true,
+    load: async () => (await import("./wait.ts")).waitCommand(),
+  },
+  rm: {
+    summary: "remove finished jobs with their output",
+    client: true,
+    load: async () => (await import("./rm.ts")).rmCommand(),
+  },
+  sandbox: {
+    summary: "run a command in a sandbox of this machine, with no server",
+    load: async () => (await import("./sandbox.ts")).sandboxCommand(),
+  },
+  serve: {
+    summary: "run the server on this machine",
+    load: async () => (await import("./serve.ts")).serveCommand(),
+  },
+  certs: {
+    summary: "make a CA and issue certificates",
+    load: async () => (await import("./certs.ts")).certsCommand(),
+  },
 };
 
 async function program(asked: string | undefined): Promise<Command> {
-  const podium = new Command("podium")
+  const podium = addConnectionOptions(new Command("podium"))
     .description("Runs commands on a Linux server for remote clients, each in its own sandbox.")
     .version(version(), "--version")
     .enablePositionalOptions()
     .showHelpAfterError(false)
     .exitOverride()
     .configureOutput({ writeErr: () => {} });
-  for (const name of Object.keys(commands) as (keyof typeof commands)[]) {
-    const command = name === asked ? await commands[name]() : new Command(name).description(summaries[name]);
-    podium.addCommand(command.copyInheritedSettings(podium));
+  for (const [name, { summary, load }] of Object.entries(commands)) {
+    const command = name === asked ? await load() : new Command(name);
+    podium.addCommand(command.description(summary).copyInheritedSettings(podium));
   }
   return podium;
 }
 
 async function main(argv: string[]): Promise<void> {
-  const asked = argv[0] === "help" ? argv[1] : argv[0];
+  catchOutputErrors();
+  const words = argv.slice(leadingFlags(argv));
+  const asked = words[0] === "help" ? words[1] : words[0];
   try {
-    await (await program(asked)).parseAsync(argv, { from: "user" });
+    const podium = await program(asked);
+    podium.hook("preAction", () => refuseConnectionFlags(podium, asked));
+    await podium.parseAsync(argv, { from: "user" });
   } catch (error) {
-    if (error instanceof CommanderError && error.exitCode === 0) return;
-    report(error instanceof CommanderError ? usageError(error) : cliErrorOf(error));
+    if (error instanceof ReaderGone || (error instanceof CommanderError && error.exitCode === 0)) return;
+    report(error instanceof CommanderError ? usageError(error, asked) : cliErrorOf(error));
   }
 }
 
-function usageError(error: CommanderError): CliError {
-  return new CliError(error.message.replace(/^error: /, ""), "see podium help");
+/** An option that would do nothing is refused. */
+function refuseConnectionFlags(podium: Command, asked = ""): void {
+  const [flag] = Object.keys(connectionFlags(podium));
+  if (flag === undefined || commands[asked]?.client === true) return;
+  throw new CliError(`--${flag}: podium ${asked} connects to no server`, "leave it out");
 }
 
-function report(error: CliError): void {
-  process.stderr.write(`podium: ${error.message.replaceAll("\n", " ")}\n`);
-  if (error.mend !== "") process.stderr.write(`  ${error.mend.replaceAll("\n", " ")}\n`);
-  process.exitCode = error.exitCode;
+function usageError(error: CommanderError, asked = ""): CliError {
+  if (error.code === "commander.help") return new CliError("no command is given", "see podium help");
+  const [message = "", hint] = error.message.replace(/^error: /, "").split("\n");
+  const known = Object.hasOwn(commands, asked);
+  const mend = hint === undefined ? `see podium help${known ? ` ${asked}` : ""}` : hint.replace(/^\(D(.*)\)$/, "d$1");
+  return new CliError(known ? `${asked}: ${message}` : message, mend);
 }
 
 await main(process.argv.slice(2));

@@ -3,9 +3,10 @@ import { specOf } from "../../sandbox/request.ts";
 import { type SeccompChoice, seccompPrograms } from "../../sandbox/seccomp/programs.ts";
 import type { ExitRecord } from "../../sandbox/spec.ts";
 import { runLocally } from "../local/run.ts";
+import { refuseUndecodableArguments } from "./argument-bytes.ts";
 import { exitCodeOf } from "./exit-code.ts";
 import { CliError } from "./failure.ts";
-import { addJobOptions, type JobOptions, requestOf } from "./job-options.ts";
+import { addJobOptions, addTmpfsOption, type JobOptions, requestOf } from "./job-options.ts";
 
 export function sandboxCommand(): Command {
   const command = new Command("sandbox")
@@ -14,10 +15,11 @@ export function sandboxCommand(): Command {
     .argument("<command...>", "program and its arguments")
     .passThroughOptions()
     .action(runSandbox);
-  return addJobOptions(command);
+  return addTmpfsOption(addJobOptions(command));
 }
 
 async function runSandbox(argv: string[], options: JobOptions): Promise<void> {
+  refuseUndecodableArguments();
   if (process.getuid?.() !== 0)
     throw new CliError("sandbox: it makes namespaces and cgroups, which needs root", "run it as root");
   if (options.net !== "none") throw new CliError(`--net ${options.net}: this podium offers none`, "use --net none");

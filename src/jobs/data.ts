@@ -1,7 +1,17 @@
 // The folder of one server: DATA. Its id is in the name of every host object that podium makes.
 import { randomBytes } from "node:crypto";
-import { accessSync, constants, mkdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import {
+  accessSync,
+  constants,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  renameSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
 import { join, resolve } from "node:path";
+import { DataError } from "./errors.ts";
 import { lockData } from "./executor.ts";
 
 export interface Data {
@@ -12,17 +22,6 @@ export interface Data {
   readonly stage: string;
   readonly zygotePid: string;
   readonly cgroupPlan: string;
-}
-
-/** DATA is not usable, with the reason and the mend. */
-class DataError extends Error {
-  override readonly name = "DataError";
-  readonly mend: string;
-
-  constructor(message: string, mend: string) {
-    super(message);
-    this.mend = mend;
-  }
 }
 
 /** Opens or makes DATA and takes it for this process. Throws DataError. */
@@ -62,12 +61,13 @@ function prepare(path: string): void {
 
 const idBytes = 4;
 
+/** Made once, whole or not at all: an empty one would be shared with other DATAs. */
 function idOf(file: string): string {
-  try {
-    return readFileSync(file, "utf8").trim();
-  } catch {
-    const id = randomBytes(idBytes).toString("hex");
-    writeFileSync(file, `${id}\n`, { mode: 0o600 });
-    return id;
+  if (!existsSync(file)) {
+    writeFileSync(`${file}.next`, `${randomBytes(idBytes).toString("hex")}\n`, { mode: 0o600, flush: true });
+    renameSync(`${file}.next`, file);
   }
+  const id = readFileSync(file, "utf8").trim();
+  if (/^[0-9a-f]{8}$/.test(id)) return id;
+  throw new DataError(`${file}: is not the id of a DATA`, "remove it when no job of this DATA runs any more");
 }

@@ -62,3 +62,36 @@ export class StartFailed extends Error {
     this.id = id;
   }
 }
+
+/** The command could not be started: at which named step, with which errno. */
+export class StepFailed extends Error {
+  override readonly name = "StepFailed";
+  readonly step: string;
+  readonly errno: string;
+
+  constructor(step: string, errno: string, message: string) {
+    super(message);
+    this.step = step;
+    this.errno = errno;
+  }
+}
+
+/** The server ends before the call could be answered; the job does not notice. */
+export class Interrupted extends Error {
+  override readonly name = "Interrupted";
+
+  constructor() {
+    super("the server is ending; try again");
+  }
+}
+
+/** DATA is not usable, with the reason and the mend. */
+export class DataError extends Error {
+  override readonly name = "DataError";
+  readonly mend: string;
+
+  constructor(message: string, mend: string) {
+    super(message);
+    this.mend = mend;
+  }
+}

@@ -2,6 +2,7 @@
 // one day it can move into a root process of its own and the network-facing server can give root up.
 import { once } from "node:events";
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { setTimeout } from "node:timers/promises";
 import { wholeDisks } from "../../sandbox/cgroup/block-device.ts";
 import { openGroup } from "../../sandbox/cgroup/create.ts";
 import { CgroupError } from "../../sandbox/cgroup/errors.ts";
@@ -17,7 +18,11 @@ import { type SeccompChoice, seccompPrograms } from "../../sandbox/seccomp/progr
 import type { ExitRecord, Limits, SandboxSpec, Usage } from "../../sandbox/spec.ts";
 import { O_CREAT, O_RDWR, open, tryLockByte } from "../../sandbox/sys/descriptors.ts";
 import { StartFailedError, ZygoteClient } from "../../sandbox/zygote/client.ts";
-import { InvalidRequest, Unenforceable } from "./errors.ts";
+import { InvalidRequest, StepFailed, Unenforceable } from "./errors.ts";
+import { readState } from "./folder.ts";
+import type { JobControl } from "./job-control.ts";
+import { type Started, startedWithoutZygote, supervisorLookMs } from "./orphan-start.ts";
+import { limitFields, refusedField, refusedLimit } from "./refusals.ts";
 
 /** Shared by all servers and sandboxes of the host: which id ranges are in use. */
 const idLocks = "/run/podium/ids";
@@ -39,22 +44,6 @@ export interface CheckedJob {
   readonly disks: readonly string[];
 }
 
-export interface Started {
-  readonly pid: number;
-  readonly startedAtMs: number;
-}
-
-/** A live connection to a job's supervisor. */
-export interface JobControl {
-  signal(signal: number): void;
-  stop(request: { signal: number; graceMs: number; by: string }): void;
-  /** Resolves when the supervisor's socket has taken the bytes. */
-  input(bytes: Buffer): Promise<void>;
-  inputEnd(): void;
-  readonly closed: Promise<void>;
-  close(): void;
-}
-
 /** Takes the lock of a DATA for the life of this process; false when another server has it. */
 export function lockData(path: string): boolean {
   return tryLockByte(open(path, O_RDWR | O_CREAT, 0o600), 0);
@@ -63,12 +52,17 @@ export function lockData(path: string): boolean {
 interface Running {
   readonly folder: string;
   readonly onEnd: () => void;
+  /** False until its command has been exec'd. */
+  started: boolean;
 }
+
+const lookEveryMs = 10;
 
 export class Executor {
   readonly #folders: ExecutorFolders;
   readonly #cgroup: CgroupPlan;
   readonly #running = new Map<string, Running>();
+  readonly #controls = new Set<ControlClient>();
   #zygote: ZygoteClient | null = null;
   #starting: Promise<ZygoteClient> | null = null;
   #closed = false;
@@ -104,34 +98,71 @@ export class Executor {
 
   /**
    * Starts the command of a job whose folder is ready. Resolves when it has been exec'd; rejects with StepFailed. `onEnd`
-   * is called once when nothing of the job is left, also after a rejection.
+   * is called once when nothing of the job is left, unless there never was anything.
    */
   async start(job: string, folder: string, checked: CheckedJob, onEnd: () => void): Promise<Started> {
-    this.#running.set(job, { folder, onEnd });
+    const zygote = await this.#readyZygote().catch((error: Error) => {
+      throw new StepFailed("zygote", "", `zygote: ${error.message}`);
+    });
+    const running: Running = { folder, onEnd, started: false };
+    this.#running.set(job, running);
     try {
-      const zygote = await this.#readyZygote();
-      return await zygote.start({ job, folder, spec: checked.spec, disks: checked.disks, bound: false });
+      const started = await zygote.start({ job, folder, spec: checked.spec, disks: checked.disks, bound: false });
+      running.started = true;
+      return started;
     } catch (error) {
-      if (error instanceof StartFailedError)
-        throw new StepFailed(error.failure.step, error.failure.errno, error.message);
-      this.#ended(job);
-      throw new StepFailed("zygote", "", `zygote: ${(error as Error).message}`);
+      if (!(error instanceof StartFailedError)) throw error;
+      const { step, errno } = error.failure;
+      if (step !== "zygote") throw new StepFailed(step, errno, error.message);
+      return this.#startedWithoutZygote(job, running, error.message);
     }
   }
 
-  /** Follows a job that an earlier server, or an earlier zygote, started; `onEnd` is called when its supervisor is gone. */
-  async adopt(job: string, folder: string, onEnd: () => void): Promise<void> {
-    this.#running.set(job, { folder, onEnd });
-    const control = await connect(folder);
-    if (control === null) return this.#ended(job);
-    control.socket.once("close", () => this.#ended(job));
-    control.socket.resume();
+  async #startedWithoutZygote(job: string, { folder, onEnd }: Running, message: string): Promise<Started> {
+    try {
+      const started = await startedWithoutZygote(folder);
+      if (started === null) throw new StepFailed("zygote", "", message);
+      void this.adopt(job, folder, onEnd);
+      return started;
+    } catch (error) {
+      this.#running.delete(job);
+      this.#removeLeftGroup(job);
+      throw error;
+    }
   }
 
-  /** null: the job has no supervisor any more. */
+  /** Follows a job that an earlier server, or an earlier zygote, started; `onEnd` is called when nothing of it is left. */
+  async adopt(job: string, folder: string, onEnd: () => void): Promise<void> {
+    this.#running.set(job, { folder, onEnd, started: true });
+    const deadline = performance.now() + supervisorLookMs;
+    while (!this.#closed && readState(folder) === "RUNNING" && performance.now() < deadline) {
+      const control = await this.#connect(folder);
+      if (control === "killed") break;
+      if (control !== null) {
+        control.socket.once("close", () => this.#ended(job));
+        return;
+      }
+      await setTimeout(lookEveryMs); // about to make its socket, or past it and about to write its record
+    }
+    this.#ended(job);
+  }
+
+  /** null: the job has no supervisor, or not yet. */
   async control(folder: string): Promise<JobControl | null> {
-    const client = await connect(folder);
-    return client === null ? null : jobControl(client);
+    const client = await this.#connect(folder);
+    return client === null || client === "killed" ? null : jobControl(client);
+  }
+
+  /** `killed`: the socket is there, its supervisor is not. */
+  async #connect(folder: string): Promise<ControlClient | "killed" | null> {
+    try {
+      const client = await ControlClient.connect(folder);
+      this.#controls.add(client);
+      client.socket.once("close", () => this.#controls.delete(client));
+      return client;
+    } catch (error) {
+      return (error as NodeJS.ErrnoException).code === "ECONNREFUSED" ? "killed" : null;
+    }
   }
 
   /** Live figures of a running job, null when it is just over. */
@@ -151,6 +182,7 @@ export class Executor {
   /** Ends the zygote. Running jobs run on; the groups go when none is left. */
   async close(): Promise<void> {
     this.#closed = true;
+    for (const control of this.#controls) control.close();
     await this.#zygote?.close();
     removePlacement(this.#cgroup);
   }
@@ -185,27 +217,28 @@ export class Executor {
   #zygoteDied(): void {
     this.#zygote = null;
     if (this.#closed) return;
-    for (const [job, { folder, onEnd }] of [...this.#running]) void this.adopt(job, folder, onEnd);
+    for (const [job, { folder, onEnd, started }] of [...this.#running]) {
+      if (started) void this.adopt(job, folder, onEnd);
+    }
     this.#readyZygote().catch(() => {}); // the next start tries again and says why
   }
 
   #ended(job: string): void {
     const running = this.#running.get(job);
+    if (this.#closed || running === undefined) return;
     this.#running.delete(job);
-    running?.onEnd();
+    this.#removeLeftGroup(job);
+    running.onEnd();
   }
-}
 
-/** The command could not be started: at which named step, with which errno. */
-export class StepFailed extends Error {
-  override readonly name = "StepFailed";
-  readonly step: string;
-  readonly errno: string;
-
-  constructor(step: string, errno: string, message: string) {
-    super(message);
-    this.step = step;
-    this.errno = errno;
+  /** A supervisor removes its job's group itself, unless it was killed. */
+  #removeLeftGroup(job: string): void {
+    if (!openGroup(this.#cgroup, job).folders.some((folder) => existsSync(folder))) return;
+    try {
+      sweepJobs(this.#cgroup, new Set(this.#running.keys()));
+    } catch (error) {
+      if (!(error instanceof CgroupError)) throw error; // a process that cannot be killed: the next server tries again
+    }
   }
 }
 
@@ -241,14 +274,6 @@ function foldersOf(spec: SandboxSpec): string[] {
   return [spec.rootfs?.path ?? "/usr", ...spec.grants.map((grant) => grant.source)];
 }
 
-async function connect(folder: string): Promise<ControlClient | null> {
-  try {
-    return await ControlClient.connect(folder);
-  } catch {
-    return null;
-  }
-}
-
 function jobControl(client: ControlClient): JobControl {
   const { socket } = client;
   const closed = new Promise<void>((resolve) => socket.once("close", () => resolve()));
@@ -261,29 +286,12 @@ function jobControl(client: ControlClient): JobControl {
     },
     inputEnd: () => client.inputEnd(),
     closed,
-    close: () => client.close(),
+    close: () => socket.destroySoon(),
   };
 }
 
-/** Names of the limits in the API. */
-const limitFields: Readonly<Record<keyof Limits, string>> = {
-  cpus: "cpu",
-  memoryBytes: "mem",
-  ioBytesPerSecond: "io",
-  pids: "pids",
-};
-/** Fields of JobRequest that the API calls otherwise. */
-const requestFields: Readonly<Record<string, string>> = { cpus: "cpu", memory: "mem", timeout: "timeout_ms" };
-
 function requestFailure(error: unknown): unknown {
-  if (error instanceof RequestError) {
-    const field = (requestFields[error.field] ?? error.field).replace(/^dir\[/, "grants[");
-    return new InvalidRequest(field, error.message.slice(error.field.length + 2), error.mend);
-  }
-  if (error instanceof CgroupError) {
-    const [, name = "", reason = ""] = /^limits\.(\w+): (.*)$/s.exec(error.message) ?? [];
-    const field = limitFields[name as keyof Limits];
-    return new InvalidRequest(field ?? "io", field === undefined ? error.message : reason);
-  }
+  if (error instanceof RequestError) return refusedField(error);
+  if (error instanceof CgroupError) return refusedLimit(error.message);
   return error instanceof ProfileError ? new InvalidRequest("seccomp", error.message) : error;
 }

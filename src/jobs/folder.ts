@@ -1,6 +1,6 @@
 // One job on disk: DATA/jobs/<id>/ (docs/contract.md, "A job on disk"). Beside the files of the contract: `job.json`, what
 // was asked for, and `exit.json`, how it ended.
-import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { ExitRecord, Limits } from "../../sandbox/spec.ts";
 
@@ -58,9 +58,11 @@ export function readState(folder: string): string {
   return readText(join(folder, "state")).trim();
 }
 
-/** Host pid of the command, 0 when it never ran. */
-export function readPid(folder: string): number {
-  return Number(readText(join(folder, "pid"))) || 0;
+/** Host pid of the command and when it was exec'd, which is when its pid was written; zeros when it never was. */
+export function readStart(folder: string): { pid: number; startedAtMs: number } {
+  const path = join(folder, "pid");
+  const pid = Number(readText(path)) || 0;
+  return pid === 0 ? { pid, startedAtMs: 0 } : { pid, startedAtMs: Math.round(statSync(path).mtimeMs) };
 }
 
 function readText(path: string): string {

@@ -1,5 +1,6 @@
 // Job ids: from 1, never used twice in one DATA, whatever was removed and however the server ended.
-import { closeSync, fsyncSync, openSync, readFileSync, renameSync, writeSync } from "node:fs";
+import { readFileSync, renameSync, writeFileSync } from "node:fs";
+import { DataError } from "./errors.ts";
 
 /** So many ids are reserved on disk at a time: after a crash the unused rest of a block is skipped, never reused. */
 const block = 64;
@@ -29,18 +30,18 @@ export class JobIds {
 
   #reserve(upTo: number): void {
     const temporary = `${this.#file}.next`;
-    const fd = openSync(temporary, "w", 0o600);
-    writeSync(fd, `${upTo}\n`);
-    fsyncSync(fd);
-    closeSync(fd);
+    writeFileSync(temporary, `${upTo}\n`, { mode: 0o600, flush: true });
     renameSync(temporary, this.#file);
     this.#reserved = upTo;
   }
 }
 
+/** 0: no job has ever been. Throws on a file that says nothing: to begin again would use ids twice. */
 function readReserved(file: string): number {
   try {
-    return Number(readFileSync(file, "utf8")) || 0;
+    const text = readFileSync(file, "utf8");
+    if (/^\d{1,15}\n$/.test(text)) return Number(text);
+    throw new DataError(`${file}: is not the number of the last job`, "write the highest id ever given into it");
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === "ENOENT") return 0;
     throw error;

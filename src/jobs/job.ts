@@ -5,9 +5,7 @@ import type { JobMeta } from "./folder.ts";
 export class Job {
   readonly meta: JobMeta;
   readonly folder: string;
-  /** Resolves when nothing of the job is left and its outcome is recorded. */
-  readonly ended: Promise<void>;
-  readonly #resolveEnded: () => void;
+  readonly #waiting = new Set<() => void>();
   /** Host pid of the command, and when it was exec'd; 0 before. */
   pid = 0;
   startedAtMs = 0;
@@ -16,11 +14,6 @@ export class Job {
   constructor(meta: JobMeta, folder: string) {
     this.meta = meta;
     this.folder = folder;
-    let resolveEnded = () => {};
-    this.ended = new Promise((resolve) => {
-      resolveEnded = resolve;
-    });
-    this.#resolveEnded = resolveEnded;
   }
 
   get id(): number {
@@ -36,6 +29,24 @@ export class Job {
   finish(outcome: ExitRecord): void {
     this.#outcome = outcome;
     this.startedAtMs = outcome.startedAtMs;
-    this.#resolveEnded();
+    for (const resolve of this.#waiting) resolve();
+    this.#waiting.clear();
+  }
+
+  /**
+   * Resolves when nothing of the job is left and its outcome is recorded, or when the signal is aborted. A long job may
+   * see many who wait and go: nothing of them is kept.
+   */
+  ended(signal?: AbortSignal): Promise<void> {
+    if (this.#outcome !== null || signal?.aborted === true) return Promise.resolve();
+    return new Promise((resolve) => {
+      const done = () => {
+        this.#waiting.delete(done);
+        signal?.removeEventListener("abort", done);
+        resolve();
+      };
+      this.#waiting.add(done);
+      signal?.addEventListener("abort", done);
+    });
   }
 }

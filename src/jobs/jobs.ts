@@ -3,11 +3,12 @@ import { setTimeout } from "node:timers/promises";
 import type { JobRequest } from "../../sandbox/request.ts";
 import type { ExitRecord, Usage } from "../../sandbox/spec.ts";
 import type { Data } from "./data.ts";
-import { InvalidRequest, NotAllowed, StartFailed } from "./errors.ts";
-import { type CheckedJob, Executor, type JobControl, StepFailed } from "./executor.ts";
+import { Interrupted, InvalidRequest, NotAllowed, StartFailed, StepFailed } from "./errors.ts";
+import { type CheckedJob, Executor } from "./executor.ts";
 import { readExit, readState } from "./folder.ts";
 import type { Job } from "./job.ts";
-import { applyPolicy, type Policy } from "./policy.ts";
+import type { JobControl } from "./job-control.ts";
+import { applyPolicy, type Policy, refuseMoved } from "./policy.ts";
 import { lostRecord, Registry, type Viewer } from "./registry.ts";
 import { signalNumber } from "./signal.ts";
 
@@ -18,11 +19,15 @@ export interface Caller extends Viewer {
 
 export interface NewJob {
   readonly request: JobRequest;
-  /** What the user asked to run, for `status` and `ps`. */
-  readonly command: readonly string[];
   readonly name: string;
   /** "", `default`, `unconfined`, or an OCI profile as JSON text. */
   readonly seccomp: string;
+}
+
+export interface StopRequest {
+  /** "" is TERM. */
+  readonly signal: string;
+  readonly graceMs: number;
 }
 
 export interface Log {
@@ -74,6 +79,7 @@ export class Jobs {
       throw new InvalidRequest("name", "a name of digits only would be taken for an id", "add a letter");
     const request = applyPolicy(wanted.request, this.#policy, caller.user);
     const checked = this.#executor.check(request, seccompChoice(caller, wanted.seccomp), "podium");
+    refuseMoved(request, checked.spec);
     const job = this.#registry.create((id) => metaOf(id, caller, wanted, checked), caller.user, wanted.name);
     await this.#launch(job, checked);
     return job;
@@ -83,79 +89,97 @@ export class Jobs {
     const fields = { job: job.id, user: job.meta.user };
     try {
       const started = await this.#executor.start(String(job.id), job.folder, checked, () => this.#conclude(job));
-      job.pid = started.pid;
-      job.startedAtMs = started.startedAtMs;
+      Object.assign(job, { pid: started.pid, startedAtMs: started.startedAtMs });
       this.#log.info({ ...fields, pid: started.pid }, "started");
     } catch (error) {
-      if (!(error instanceof StepFailed)) throw error;
-      this.#log.info({ ...fields, step: error.step, errno: error.errno }, "start failed");
-      if (readExit(job.folder) === null) this.#executor.record(job.folder, startFailedRecord(job, error));
-      await this.#concluded(job);
-      throw new StartFailed(job.id, error.message);
+      const failure = error instanceof StepFailed ? error : new StepFailed("server", "", (error as Error).message);
+      this.#log.info({ ...fields, step: failure.step, errno: failure.errno }, "start failed");
+      this.#recordFailedStart(job, failure);
+      throw new StartFailed(job.id, failure.message);
     }
   }
 
-  async #concluded(job: Job): Promise<void> {
-    if (job.outcome === null) this.#conclude(job);
-    await job.ended;
+  /** Its supervisor has written the record, unless it never came so far. */
+  #recordFailedStart(job: Job, failure: StepFailed): void {
+    try {
+      if (readExit(job.folder) === null) this.#executor.record(job.folder, startFailedRecord(job, failure));
+    } catch (error) {
+      // DATA has no room for the record: then the job has never been.
+      this.#registry.discard(job);
+      throw new Error(`${failure.message}; and its record cannot be written: ${(error as Error).message}`);
+    }
+    this.#conclude(job);
   }
 
   /** Nothing of the job is left: its record becomes what everybody sees. */
   #conclude(job: Job): void {
     if (job.outcome !== null) return;
-    let exit = readExit(job.folder);
-    if (exit === null || readState(job.folder) === "RUNNING") {
-      exit ??= lostRecord(job);
-      this.#executor.record(job.folder, exit);
+    const exit = readExit(job.folder) ?? lostRecord(job);
+    const fields = { job: job.id, user: job.meta.user };
+    try {
+      if (readState(job.folder) === "RUNNING") this.#executor.record(job.folder, exit);
+    } catch (error) {
+      this.#log.error({ ...fields, error: (error as Error).message }, "the record of the job cannot be written");
     }
     job.finish(exit);
-    this.#log.info({ job: job.id, user: job.meta.user, cause: exit.cause, exitCode: exit.exitCode }, "ended");
+    this.#log.info({ ...fields, cause: exit.cause, exitCode: exit.exitCode }, "ended");
+  }
+
+  /** The state file changes a moment before its supervisor is gone: who has read it is not told otherwise. */
+  #current(job: Job): Job {
+    if (job.outcome === null && readState(job.folder) !== "RUNNING") this.#conclude(job);
+    return job;
   }
 
   find(caller: Caller, id: bigint): Job {
-    return this.#registry.find(id, caller);
+    return this.#current(this.#registry.find(id, caller));
   }
 
   list(caller: Caller, filter: { all: boolean; name: string }): Job[] {
-    const jobs = this.#registry.list(caller);
+    const jobs = this.#registry.list(caller).map((job) => this.#current(job));
     if (filter.name !== "") return jobs.filter((job) => job.meta.name === filter.name && job.meta.user === caller.user);
     return filter.all ? jobs : jobs.filter((job) => job.outcome === null);
   }
 
   /** Signals the command and, after the grace, kills all of the job; resolves when nothing is left. A finished job is fine. */
-  async stop(caller: Caller, id: bigint, how: { signal: string; graceMs: number }): Promise<void> {
-    const job = this.#registry.find(id, caller);
+  async stop(caller: Caller, id: bigint, how: StopRequest, aborted: AbortSignal): Promise<void> {
+    const job = this.find(caller, id);
     refuseViewer(caller);
     const signal = signalNumber(how.signal);
-    if (job.outcome !== null) return;
-    const control = await this.#controlOf(job);
+    const control = await this.#controlOf(job, aborted);
     control?.stop({ signal, graceMs: how.graceMs, by: caller.user });
-    await job.ended;
+    await this.untilEnded(job, aborted);
     control?.close();
   }
 
+  /** Throws Interrupted when the signal is aborted before. */
+  async untilEnded(job: Job, aborted: AbortSignal): Promise<void> {
+    await job.ended(aborted);
+    if (job.outcome === null) throw new Interrupted();
+  }
+
   /** A job that was accepted a moment ago has no supervisor yet; one that is over has none any more. */
-  async #controlOf(job: Job): Promise<JobControl | null> {
-    while (job.outcome === null) {
+  async #controlOf(job: Job, aborted: AbortSignal): Promise<JobControl | null> {
+    while (job.outcome === null && !aborted.aborted) {
       const control = await this.#executor.control(job.folder);
       if (control !== null) return control;
-      await Promise.race([setTimeout(startupLookMs), job.ended]);
+      await setTimeout(startupLookMs);
     }
     return null;
   }
 
   remove(caller: Caller, id: bigint): void {
-    const job = this.#registry.find(id, caller);
+    const job = this.find(caller, id);
     refuseViewer(caller);
     this.#registry.remove(job);
     this.#log.info({ job: job.id, user: caller.user }, "removed");
   }
 
   /** The way to a running job's stdin and signals; null when it is over. */
-  async control(caller: Caller, id: bigint): Promise<JobControl | null> {
-    const job = this.#registry.find(id, caller);
+  async control(caller: Caller, id: bigint, aborted: AbortSignal): Promise<JobControl | null> {
+    const job = this.find(caller, id);
     refuseViewer(caller);
-    return this.#controlOf(job);
+    return this.#controlOf(job, aborted);
   }
 
   /** Live while the job runs, the final figures after. */
@@ -166,8 +190,11 @@ export class Jobs {
 
   /** Lets running jobs run on. */
   async close(): Promise<void> {
-    this.#registry.close();
-    await this.#executor.close();
+    try {
+      this.#registry.close();
+    } finally {
+      await this.#executor.close();
+    }
   }
 }
 
@@ -189,7 +216,7 @@ function metaOf(id: number, caller: Caller, wanted: NewJob, { spec }: CheckedJob
     name: wanted.name,
     user: caller.user,
     createdAtMs: Date.now(),
-    command: wanted.command,
+    command: spec.argv,
     limits: spec.limits,
     timeoutMs: spec.timeoutMs,
     stdin: spec.stdin === "stream",

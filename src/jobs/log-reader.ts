@@ -60,16 +60,17 @@ export async function* readLog(
   const watcher = range.snapshot ? null : growthOf(path, bell);
   signal.addEventListener("abort", bell.ring);
   try {
+    const end = range.snapshot ? (await file.stat()).size : Number.POSITIVE_INFINITY;
     let offset = range.offset;
     while (!signal.aborted) {
-      const over = stream.over; // asked before reading: what is written later is read in the next round
-      const bytes = await readPiece(file, offset);
-      const cut = wholeCharacters(bytes);
+      const over = stream.over || range.snapshot; // asked before reading: what is written later is read in the next round
+      const bytes = await readPiece(file, offset, end);
+      // Nothing whole and nothing to come: the stream itself ends inside a character.
+      const cut = wholeCharacters(bytes) || (over ? bytes.length : 0);
       if (cut > 0) yield { offset, bytes: bytes.subarray(0, cut) };
-      else if (over && bytes.length > 0) yield { offset, bytes };
-      else if (over || range.snapshot) return;
+      else if (over) return;
       else await bell.wait();
-      offset += cut > 0 || !over ? cut : bytes.length;
+      offset += cut;
     }
   } finally {
     watcher?.close();
@@ -84,9 +85,9 @@ function growthOf(path: string, bell: Bell): FSWatcher {
   return watcher;
 }
 
-async function readPiece(file: FileHandle, offset: number): Promise<Buffer> {
+async function readPiece(file: FileHandle, offset: number, end: number): Promise<Buffer> {
   const { size } = await file.stat();
-  const length = Math.min(pieceBytes, Math.max(0, size - offset));
+  const length = Math.min(pieceBytes, Math.max(0, Math.min(size, end) - offset));
   if (length === 0) return Buffer.alloc(0);
   const buffer = Buffer.allocUnsafe(length);
   const { bytesRead } = await file.read(buffer, 0, length, offset);

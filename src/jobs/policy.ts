@@ -1,6 +1,7 @@
 // What the server's configuration adds to a request: defaults, upper bounds, and which host folders a user may name.
 import { realpathSync } from "node:fs";
 import type { JobRequest } from "../../sandbox/request.ts";
+import type { SandboxSpec } from "../../sandbox/spec.ts";
 import { InvalidRequest, NotAllowed } from "./errors.ts";
 
 /** 0 = none. Units as in JobRequest. */
@@ -13,7 +14,7 @@ export interface LimitSettings {
 }
 
 export interface FolderRule {
-  /** Absolute; it and all below it may be named. */
+  /** Absolute, without links or a `/` at its end; it and all below it may be named. */
   readonly path: string;
   /** Users that may; `*` is everybody. */
   readonly users: readonly string[];
@@ -48,6 +49,18 @@ export function applyPolicy(request: JobRequest, policy: Policy, user: string): 
     })),
     ...(rootfs && { rootfs: { ...rootfs, path: mayName("rootfs.path", rootfs.path, rootfs.mode === "rw") } }),
   };
+}
+
+/**
+ * A path that a running job may write can be swapped for a link between two looks at it: the one that is used must be the
+ * one that was allowed. Throws NotAllowed.
+ */
+export function refuseMoved(allowed: JobRequest, { grants, rootfs }: SandboxSpec): void {
+  const moved = grants.findIndex(({ source }, i) => source !== allowed.grants?.[i]?.source);
+  if (moved >= 0) throw new NotAllowed(`grants[${moved}].source: it was moved while it was checked`);
+  if (rootfs !== null && rootfs.path !== allowed.rootfs?.path) {
+    throw new NotAllowed("rootfs.path: it was moved while it was checked");
+  }
 }
 
 function limits(request: JobRequest, { defaults, maximum }: Policy): Partial<JobRequest> {

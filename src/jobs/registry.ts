@@ -3,7 +3,7 @@ import { join } from "node:path";
 import type { ExitRecord } from "../../sandbox/spec.ts";
 import type { Data } from "./data.ts";
 import { NameTaken, NoSuchJob, StillRunning } from "./errors.ts";
-import { createJobFolder, type JobMeta, listJobIds, readExit, readMeta, readPid, removeJobFolder } from "./folder.ts";
+import { createJobFolder, type JobMeta, listJobIds, readExit, readMeta, readStart, removeJobFolder } from "./folder.ts";
 import { JobIds } from "./ids.ts";
 import { Job } from "./job.ts";
 
@@ -32,7 +32,7 @@ export class Registry {
     const meta = readMeta(folder);
     if (meta === null) return removeJobFolder(folder);
     const job = this.#add(new Job(meta, folder));
-    job.pid = readPid(folder);
+    Object.assign(job, readStart(folder));
     const exit = readExit(folder);
     if (exit !== null) job.finish(exit);
   }
@@ -62,6 +62,11 @@ export class Registry {
   /** Forgets a finished job and removes its folder. Throws StillRunning. */
   remove(job: Job): void {
     if (job.outcome === null) throw new StillRunning(job.id);
+    this.discard(job);
+  }
+
+  /** Forgets a job of which nothing runs, whatever its record says. */
+  discard(job: Job): void {
     this.#jobs.delete(job.id);
     if (job.meta.name !== "") this.#names.delete(nameKey(job.meta.user, job.meta.name));
     removeJobFolder(job.folder);

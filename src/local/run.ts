@@ -1,8 +1,5 @@
 // One command in a sandbox of this machine, with no server: `podium sandbox`.
 import { openSync, readFileSync } from "node:fs";
-import { Socket } from "node:net";
-import { constants, type SignalConstants } from "node:os";
-import { pipeline } from "node:stream/promises";
 import { wholeDisks } from "../../sandbox/cgroup/block-device.ts";
 import { checkRequest } from "../../sandbox/cgroup/limits.ts";
 import { ControlClient } from "../../sandbox/init/client.ts";
@@ -10,19 +7,24 @@ import type { ExitRecord, SandboxSpec } from "../../sandbox/spec.ts";
 import { O_NONBLOCK, O_RDONLY } from "../../sandbox/sys/descriptors.ts";
 import { StartFailedError, ZygoteClient } from "../../sandbox/zygote/client.ts";
 import { idLocks, makeScratchData, removeScratchData, type ScratchData } from "./scratch-data.ts";
+import { ForwardedSignals } from "./signals.ts";
+import { copyOut, type Loss, StandardInput } from "./streams.ts";
 
 const job = "1";
-const forwarded: readonly (keyof SignalConstants)[] = ["SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT", "SIGUSR1", "SIGUSR2"];
 
-/** Runs to the end and says how it ended; a failed start is an ExitRecord too. Nothing is left behind. */
+/**
+ * Runs to the end and says how it ended; a failed start is an ExitRecord too. Nothing is left behind. Throws when the
+ * host cannot have it so, or when output or input was lost.
+ */
 export async function runLocally(spec: SandboxSpec): Promise<ExitRecord> {
+  using signals = new ForwardedSignals();
   const data = makeScratchData();
   try {
     const disks = spec.limits.ioBytesPerSecond === 0 ? [] : wholeDisks(foldersOf(spec));
     checkRequest({ name: job, limits: spec.limits, disks }, data.cgroup.unenforceable);
     const zygote = await ZygoteClient.spawn({ cgroup: data.cgroup, stage: data.stage, idLocks });
     try {
-      return await runWith(zygote, data, spec, disks);
+      return await new LocalJob(zygote, data, spec, disks).run(signals);
     } finally {
       await zygote.close();
     }
@@ -35,54 +37,69 @@ function foldersOf(spec: SandboxSpec): string[] {
   return [spec.rootfs?.path ?? "/usr", ...spec.grants.map((grant) => grant.source)];
 }
 
-async function runWith(
-  zygote: ZygoteClient,
-  data: ScratchData,
-  spec: SandboxSpec,
-  disks: string[],
-): Promise<ExitRecord> {
-  const gone = new Promise<void>((resolve) => {
-    zygote.once("gone", () => resolve());
-    zygote.once("exit", () => resolve());
-  });
-  const streams = (["stdout", "stderr"] as const).map((name) =>
-    openSync(`${data.jobFolder}/${name}`, O_RDONLY | O_NONBLOCK),
-  );
-  try {
-    await zygote.start({ job, folder: data.jobFolder, spec, disks, bound: true });
-  } catch (error) {
-    if (!(error instanceof StartFailedError)) throw error;
-    await gone;
-    return readRecord(data) ?? startFailed(error);
+class LocalJob {
+  readonly #zygote: ZygoteClient;
+  readonly #data: ScratchData;
+  readonly #spec: SandboxSpec;
+  readonly #disks: string[];
+  readonly #gone: Promise<void>;
+
+  constructor(zygote: ZygoteClient, data: ScratchData, spec: SandboxSpec, disks: string[]) {
+    this.#zygote = zygote;
+    this.#data = data;
+    this.#spec = spec;
+    this.#disks = disks;
+    this.#gone = new Promise((resolve) => {
+      zygote.once("gone", () => resolve());
+      zygote.once("exit", () => resolve());
+    });
   }
-  const outputs = Promise.all([copyOut(streams[0], process.stdout), copyOut(streams[1], process.stderr)]);
-  const stopControl = await control(data, spec);
-  await gone;
-  stopControl();
-  await outputs;
-  return readRecord(data) ?? lost();
-}
 
-/** A reader that went away (EPIPE) ends the copying, and the command hears of it from its own pipe. */
-async function copyOut(fd: number | undefined, target: NodeJS.WriteStream): Promise<void> {
-  const source = new Socket({ fd: fd as number, readable: true, writable: false });
-  await pipeline(source, target, { end: false }).catch(() => source.destroy());
-}
+  async run(signals: ForwardedSignals): Promise<ExitRecord> {
+    const [stdout, stderr] = [this.#openOutput("stdout"), this.#openOutput("stderr")];
+    const failure = await this.#start();
+    if (failure !== null) return failure;
+    const outputs = [copyOut(stdout, "stdout"), copyOut(stderr, "stderr")];
+    const inputLoss = await this.#attend(signals);
+    const lost = [inputLoss, ...(await Promise.all(outputs))].find((loss) => loss !== null);
+    if (lost !== undefined) throw new Error(lost);
+    return readRecord(this.#data) ?? lostRecord();
+  }
 
-/** Signals to the command, and stdin. Returns how to stop. */
-async function control({ jobFolder }: ScratchData, spec: SandboxSpec): Promise<() => void> {
-  const client = await connect(jobFolder);
-  if (client === null) return () => {};
-  const forward = (name: NodeJS.Signals) => client.signal(constants.signals[name]);
-  for (const name of forwarded) process.on(name, forward);
-  const input = spec.stdin === "stream" ? await connect(jobFolder) : null;
-  if (input !== null) feed(input);
-  return () => {
-    for (const name of forwarded) process.off(name, forward);
-    client.close();
-    input?.close();
-    process.stdin.destroy();
-  };
+  #openOutput(name: "stdout" | "stderr"): number {
+    return openSync(`${this.#data.jobFolder}/${name}`, O_RDONLY | O_NONBLOCK);
+  }
+
+  /** null once the command has been exec'd. */
+  async #start(): Promise<ExitRecord | null> {
+    const { jobFolder: folder } = this.#data;
+    try {
+      await this.#zygote.start({ job, folder, spec: this.#spec, disks: this.#disks, bound: true });
+      return null;
+    } catch (error) {
+      if (!(error instanceof StartFailedError)) throw error;
+      await this.#gone;
+      return readRecord(this.#data) ?? startFailed(error);
+    }
+  }
+
+  /** Hands signals and stdin on until init has ended; its connection tells, also when the zygote has died. */
+  async #attend(signals: ForwardedSignals): Promise<Loss> {
+    const client = await connect(this.#data.jobFolder);
+    const input = new StandardInput();
+    if (client !== null) {
+      // Not events.once: it rejects on "error", which a reset by an init that is through is.
+      const ended = new Promise((resolve) => client.socket.once("close", resolve));
+      signals.to(client);
+      const feeder = this.#spec.stdin === "stream" ? await connect(this.#data.jobFolder) : null;
+      if (feeder !== null) input.feed(feeder);
+      await ended;
+      feeder?.close();
+    }
+    await this.#gone;
+    input.close();
+    return input.loss;
+  }
 }
 
 /** null: the job has ended already. */
@@ -92,16 +109,6 @@ async function connect(folder: string): Promise<ControlClient | null> {
   } catch {
     return null;
   }
-}
-
-function feed(client: ControlClient): void {
-  process.stdin.on("data", (chunk: Buffer) => {
-    if (client.input(chunk)) return;
-    process.stdin.pause();
-    client.socket.once("drain", () => process.stdin.resume());
-  });
-  process.stdin.once("end", () => client.inputEnd());
-  process.stdin.once("error", () => client.inputEnd());
 }
 
 function readRecord({ jobFolder }: ScratchData): ExitRecord | null {
@@ -116,20 +123,11 @@ function readRecord({ jobFolder }: ScratchData): ExitRecord | null {
 const nothing = { cpuSeconds: 0, memoryBytes: 0, memoryPeakBytes: 0, pids: 0 };
 
 function startFailed({ failure }: StartFailedError): ExitRecord {
-  return { ...lost(), cause: "START_FAILED", message: failure.message, step: failure.step, errno: failure.errno };
+  return { ...lostRecord(), cause: "START_FAILED", ...failure };
 }
 
-function lost(): ExitRecord {
+function lostRecord(): ExitRecord {
   const message = "its supervisor was killed";
-  const end = {
-    exitCode: null,
-    signal: null,
-    by: "",
-    step: "",
-    errno: "",
-    startedAtMs: 0,
-    finishedAtMs: Date.now(),
-    usage: nothing,
-  };
-  return { cause: "LOST", message, ...end };
+  const end = { exitCode: null, signal: null, by: "", step: "", errno: "", startedAtMs: 0 };
+  return { cause: "LOST", message, ...end, finishedAtMs: Date.now(), usage: nothing };
 }

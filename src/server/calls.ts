@@ -1,7 +1,8 @@
 // What every call has around its work: who asks, one place for errors, an end when the client goes.
-import { once } from "node:events";
+import { type EventEmitter, once } from "node:events";
 import type { handleServerStreamingCall, handleUnaryCall, ServerWritableStream } from "@grpc/grpc-js";
 import { status } from "@grpc/grpc-js";
+import { Interrupted } from "../jobs/errors.ts";
 import type { Caller } from "../jobs/jobs.ts";
 import { statusOf } from "./failures.ts";
 import { type AuthenticatedCall, identityOf } from "./identity.ts";
@@ -20,14 +21,48 @@ export function callerOf(call: AuthenticatedCall, { trust }: CallContext): Calle
   return { user, role, seesAll: role !== "user" };
 }
 
-/** A unary handler from an async function. */
+/** When a call's work should end early: the client is gone, or the server ends. */
+export interface CallEnd extends Disposable {
+  readonly signal: AbortSignal;
+  /** The client is gone: nobody hears an answer. */
+  readonly gone: boolean;
+}
+
+type Cancellable = Pick<EventEmitter, "on">;
+
+/** Dispose it with the call: the server's own end would else hold on to every call there ever was. */
+export function callEnd(call: Cancellable, { ending }: CallContext): CallEnd {
+  const over = new AbortController();
+  let gone = false;
+  const leave = () => {
+    gone = true;
+    over.abort();
+  };
+  call.on("cancelled", leave);
+  call.on("error", leave);
+  const end = () => over.abort();
+  if (ending.aborted) end();
+  else ending.addEventListener("abort", end);
+  return {
+    signal: over.signal,
+    get gone() {
+      return gone;
+    },
+    [Symbol.dispose]: () => ending.removeEventListener("abort", end),
+  };
+}
+
+/** A unary handler from an async function; work that takes long heeds the signal. */
 export function unary<Request, Response>(
   context: CallContext,
   name: string,
-  work: (caller: Caller, request: Request) => Promise<Response> | Response,
+  work: (caller: Caller, request: Request, signal: AbortSignal) => Promise<Response> | Response,
 ): handleUnaryCall<Request, Response> {
   return (call, callback) => {
-    const answer = async () => work(callerOf(call, context), call.request);
+    const answer = async () => {
+      using end = callEnd(call, context);
+      return await work(callerOf(call, context), call.request, end.signal);
+    };
     answer().then(
       (response) => callback(null, response),
       (error) => callback(told(context, name, error)),
@@ -45,23 +80,17 @@ export function streaming<Request, Response>(
   work: (caller: Caller, request: Request, send: Send<Response>, signal: AbortSignal) => Promise<void>,
 ): handleServerStreamingCall<Request, Response> {
   return (call) => {
-    const gone = new AbortController();
-    call.on("cancelled", () => gone.abort());
-    call.on("error", () => gone.abort());
-    const signal = AbortSignal.any([gone.signal, context.ending]);
-    const answer = async () =>
-      work(callerOf(call, context), call.request, (message) => send(call, message, signal), signal);
+    const answer = async () => {
+      using end = callEnd(call, context);
+      const { signal } = end;
+      await work(callerOf(call, context), call.request, (message) => send(call, message, signal), signal);
+      if (context.ending.aborted && !end.gone) throw new Interrupted();
+    };
     answer().then(
-      () => finish(call, context, gone.signal),
+      () => call.end(),
       (error) => call.emit("error", told(context, name, error)),
     );
   };
-}
-
-function finish(call: ServerWritableStream<unknown, unknown>, { ending }: CallContext, gone: AbortSignal): void {
-  if (gone.aborted) return;
-  if (ending.aborted) call.emit("error", { code: status.UNAVAILABLE, details: "the server is ending; try again" });
-  else call.end();
 }
 
 /** `write` answering false means that the client is behind: memory would grow without bound if nobody waited. */

@@ -1,6 +1,7 @@
 // The configuration file of `podium serve`: JSON, every key optional, unknown keys refused. docs/config.schema.json is made
 // from this.
-import { readFileSync } from "node:fs";
+import { readFileSync, realpathSync } from "node:fs";
+import { resolve } from "node:path";
 import { z } from "zod";
 import { parseDuration, parseSize } from "../../sandbox/units.ts";
 import type { LimitSettings, Policy } from "../jobs/policy.ts";
@@ -94,6 +95,15 @@ function readJson(file: string): unknown {
   }
 }
 
+/** Folders are looked up once: a link that somebody puts in place of one later leads nowhere. */
 export function policyOf({ defaults, maximum, folders }: Config): Policy {
-  return { defaults, maximum, folders };
+  return { defaults, maximum, folders: folders.map((rule) => ({ ...rule, path: resolved(rule.path) })) };
+}
+
+function resolved(path: string): string {
+  try {
+    return realpathSync(path);
+  } catch {
+    return resolve(path); // not there yet
+  }
 }

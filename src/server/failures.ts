@@ -3,6 +3,7 @@
 import { status } from "@grpc/grpc-js";
 import { FailureCode } from "../gen/podium.ts";
 import {
+  Interrupted,
   InvalidRequest,
   NameTaken,
   NoSuchJob,
@@ -59,5 +60,6 @@ export function statusOf(error: unknown): WireStatus {
   if (error instanceof NoSuchJob || error instanceof NoSuchService) return { code: status.NOT_FOUND, details };
   if (error instanceof StillRunning || error instanceof FailedPrecondition)
     return { code: status.FAILED_PRECONDITION, details };
+  if (error instanceof Interrupted) return { code: status.UNAVAILABLE, details };
   return { code: status.INTERNAL, details: `the server failed: ${details}` };
 }

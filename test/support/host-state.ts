@@ -69,7 +69,10 @@ function processes(): string[] {
 function files(): string[] {
   const temporary = namesIn("/tmp").filter((name) => name.startsWith("podium"));
   return [
-    ...namesIn("/run/podium").map((name) => `/run/podium/${name}`),
+    // `ids` holds no state: its bytes are locked by the jobs that run (user-namespaces.ts), and it may stay.
+    ...namesIn("/run/podium")
+      .filter((name) => name !== "ids")
+      .map((name) => `/run/podium/${name}`),
     ...temporary.map((name) => `/tmp/${name}`),
   ].map((path) => `file ${path}`);
 }

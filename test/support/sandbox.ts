@@ -153,7 +153,7 @@ export class TestZygote implements AsyncDisposable {
     return { ...started, folder, finished, control: () => ControlClient.connect(folder) };
   }
 
-  /** A whole job, a failed start included; `script` is given to `sh -c`. */
+  /** A whole job, a failed start included, of which nothing is kept; `script` is given to `sh -c`. */
   async run(script: string | readonly string[], request: TestRequest = {}): Promise<FinishedJob> {
     const argv = typeof script === "string" ? ["sh", "-c", script] : script;
     const job = String(this.#lastJob + 1);
@@ -165,7 +165,9 @@ export class TestZygote implements AsyncDisposable {
       if ((error as Error).name !== "StartFailedError") throw error;
     }
     await gone;
-    return readJob(folder);
+    const finished = readJob(folder);
+    rmSync(folder, { recursive: true });
+    return finished;
   }
 
   /** Path of the job's group for one controller (v1), or of its one group (v2). */

@@ -9,7 +9,6 @@ import type {
 } from "../../gen/podium.ts";
 import type { Caller, Jobs } from "../../jobs/jobs.ts";
 import { type CallContext, type Send, streaming, unary } from "../calls.ts";
-import { FailedPrecondition } from "../failures.ts";
 import { jobInfo } from "../wire.ts";
 
 export function jobsService(jobs: Jobs, context: CallContext): JobsServer {
@@ -17,7 +16,7 @@ export function jobsService(jobs: Jobs, context: CallContext): JobsServer {
     list: streaming(context, "List", (caller, request: ListRequest, send: Send<ListResponse>) =>
       list(jobs, caller, request, send),
     ),
-    wait: unary(context, "Wait", (caller, request: WaitRequest) => wait(jobs, caller, request, context.ending)),
+    wait: unary(context, "Wait", (caller, request: WaitRequest, signal) => wait(jobs, caller, request, signal)),
     remove: unary(context, "Remove", (caller, { id }: RemoveRequest): RemoveResponse => {
       jobs.remove(caller, id);
       return {};
@@ -31,16 +30,8 @@ async function list(jobs: Jobs, caller: Caller, { all, name }: ListRequest, send
   }
 }
 
-async function wait(jobs: Jobs, caller: Caller, { id }: WaitRequest, ending: AbortSignal): Promise<WaitResponse> {
+async function wait(jobs: Jobs, caller: Caller, { id }: WaitRequest, signal: AbortSignal): Promise<WaitResponse> {
   const job = jobs.find(caller, id);
-  await Promise.race([job.ended, aborted(ending)]);
-  if (job.outcome === null) throw new FailedPrecondition("the server is ending");
+  await jobs.untilEnded(job, signal);
   return { job: jobInfo(job, jobs.usage(job)) };
-}
-
-function aborted(signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    if (signal.aborted) resolve();
-    else signal.addEventListener("abort", () => resolve(), { once: true });
-  });
 }

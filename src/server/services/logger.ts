@@ -47,7 +47,7 @@ async function pump(
   signal: AbortSignal,
 ) {
   const range = { offset, snapshot: request.snapshot };
-  for await (const piece of readLog(join(job.folder, stream), range, job.ended, signal)) {
+  for await (const piece of readLog(join(job.folder, stream), range, job.ended(signal), signal)) {
     if (!(await send(messageOf(request.id, stream, piece)))) return;
   }
 }

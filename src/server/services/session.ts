@@ -1,10 +1,10 @@
 import type { ServerDuplexStream } from "@grpc/grpc-js";
 import type { AttachRequest, AttachResponse, SessionServer } from "../../gen/podium.ts";
-import { InvalidRequest } from "../../jobs/errors.ts";
-import type { JobControl } from "../../jobs/executor.ts";
+import { Interrupted, InvalidRequest } from "../../jobs/errors.ts";
+import type { JobControl } from "../../jobs/job-control.ts";
 import type { Caller, Jobs } from "../../jobs/jobs.ts";
 import { signalNumber } from "../../jobs/signal.ts";
-import { type CallContext, callerOf, told } from "../calls.ts";
+import { type CallContext, callEnd, callerOf, told } from "../calls.ts";
 import { FailedPrecondition } from "../failures.ts";
 import { jobInfo } from "../wire.ts";
 
@@ -13,7 +13,11 @@ type AttachCall = ServerDuplexStream<AttachRequest, AttachResponse>;
 export function session(jobs: Jobs, context: CallContext): SessionServer {
   return {
     attach: (call: AttachCall) => {
-      const answer = async () => attach(jobs, callerOf(call, context), call);
+      const answer = async () => {
+        using end = callEnd(call, context);
+        await attach(jobs, callerOf(call, context), call, end.signal);
+        if (context.ending.aborted && !end.gone) throw new Interrupted();
+      };
       answer().then(
         () => call.end(),
         (error) => call.emit("error", told(context, "Attach", error)),
@@ -23,17 +27,17 @@ export function session(jobs: Jobs, context: CallContext): SessionServer {
 }
 
 /** Reads no further request while the job reads no input: the stream's own flow control reaches the client. */
-async function attach(jobs: Jobs, caller: Caller, call: AttachCall): Promise<void> {
+async function attach(jobs: Jobs, caller: Caller, call: AttachCall, signal: AbortSignal): Promise<void> {
   const requests = call[Symbol.asyncIterator]();
   const first = await nextRequest(requests);
   if (first?.$case !== "open") throw new InvalidRequest("open", "the first request of Attach must be open");
   const job = jobs.find(caller, first.value.id);
   if (!job.meta.stdin) throw new FailedPrecondition(`job ${job.id} has no stdin: it was started without`);
-  const control = await jobs.control(caller, first.value.id);
+  const control = await jobs.control(caller, first.value.id, signal);
   if (control === null) throw new FailedPrecondition(`job ${job.id} has ended`);
   try {
     call.write({ response: { $case: "opened", value: { id: BigInt(job.id) } } });
-    await Promise.race([feed(requests, control, call), job.ended]);
+    await Promise.race([feed(requests, control, call), job.ended(signal)]);
     if (job.outcome === null) return;
     call.write({ response: { $case: "ended", value: { job: jobInfo(job, jobs.usage(job)) } } });
   } finally {
@@ -53,6 +57,7 @@ async function nextRequest(requests: Requests): Promise<AttachRequest["request"]
 }
 
 async function feed(requests: Requests, control: JobControl, call: AttachCall): Promise<void> {
+  let taken = 0n;
   for (
     let request = await nextRequest(requests);
     request !== null && request !== undefined;
@@ -61,7 +66,8 @@ async function feed(requests: Requests, control: JobControl, call: AttachCall): 
     switch (request.$case) {
       case "stdin":
         await control.input(request.value);
-        call.write({ response: { $case: "stdinTaken", value: { bytes: BigInt(request.value.length) } } });
+        taken += BigInt(request.value.length);
+        call.write({ response: { $case: "stdinTaken", value: { bytes: taken } } });
         break;
       case "stdinEnd":
         control.inputEnd();

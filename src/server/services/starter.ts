@@ -12,7 +12,7 @@ export function starter(jobs: Jobs, context: CallContext): StarterServer {
 async function start(jobs: Jobs, caller: Caller, request: StartRequest): Promise<StartResponse> {
   try {
     const { name, seccomp } = request;
-    const wanted = { request: requestOf(request), command: commandOf(request), name, seccomp };
+    const wanted = { request: requestOf(request), name, seccomp };
     const job = await jobs.start(caller, wanted);
     return { response: { $case: "success", value: { id: BigInt(job.id) } } };
   } catch (error) {
@@ -20,11 +20,6 @@ async function start(jobs: Jobs, caller: Caller, request: StartRequest): Promise
     if (value === null) throw error;
     return { response: { $case: "failure", value } };
   }
-}
-
-/** What was asked to run, as the user wrote it. */
-function commandOf({ cmd, argv }: StartRequest): string[] {
-  return argv.length > 0 ? argv : [cmd];
 }
 
 /** `cmd` is a shell line (RFD 0); `argv` is the way without a shell. */
@@ -74,6 +69,6 @@ function rootfsMode(mode: RootfsMode): string {
     case RootfsMode.RW:
       return "rw";
     default:
-      return String(mode);
+      throw new InvalidRequest("rootfs.mode", `${mode} is not a mode`, "use overlay, ro or rw");
   }
 }

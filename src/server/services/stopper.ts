@@ -8,13 +8,15 @@ const defaultGraceMs = 10_000;
 const longestGraceMs = 86_400_000;
 
 export function stopper(jobs: Jobs, context: CallContext): StopperServer {
-  return { stop: unary(context, "Stop", (caller, request: StopRequest) => stop(jobs, caller, request)) };
+  return {
+    stop: unary(context, "Stop", (caller, request: StopRequest, signal) => stop(jobs, caller, request, signal)),
+  };
 }
 
-async function stop(jobs: Jobs, caller: Caller, request: StopRequest): Promise<StopResponse> {
+async function stop(jobs: Jobs, caller: Caller, request: StopRequest, aborted: AbortSignal): Promise<StopResponse> {
   const { id, signal } = request;
   try {
-    await jobs.stop(caller, id, { signal, graceMs: graceOf(request) });
+    await jobs.stop(caller, id, { signal, graceMs: graceOf(request) }, aborted);
     return { response: { $case: "success", value: { id } } };
   } catch (error) {
     const value = inBand(error, id);

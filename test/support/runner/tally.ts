@@ -34,6 +34,15 @@ export class Tally {
     this.print(`FAIL  ${name}${time}\n${indent(problems.join("\n"))}`);
   }
 
+  /** Tests that ran elsewhere (the virtual machine), whose own report is printed already. */
+  counted(label: string, passed: number, failed: number, skipped: number): void {
+    this.passed += passed;
+    this.failed += failed;
+    this.skipped += skipped;
+    if (failed > 0) this.failures.push(`${label}: ${failed} failed (its report is above)`);
+    this.print(`${failed > 0 ? "FAIL " : "ok   "} ${label}: ${passed} passed, ${failed} failed, ${skipped} skipped`);
+  }
+
   file(result: FileResult): void {
     this.passed += result.passed.length;
     this.failed += result.failed.length;

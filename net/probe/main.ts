@@ -1,0 +1,86 @@
+// The process that asks: enters the job's network namespace, drops to the job's ids, resolves as the job would, tries once.
+import { Resolver } from "node:dns/promises";
+import { closeSync, openSync, readFileSync } from "node:fs";
+import { dropGroups, setCapabilities, setIds } from "../../sandbox/sys/credentials.ts";
+import { SyscallError } from "../../sandbox/sys/errors.ts";
+import { CLONE_NEWNET, setns } from "../../sandbox/sys/namespaces.ts";
+import { connectTcp, pingOnce } from "../../sandbox/sys/probe-sockets.ts";
+import { setNoNewPrivileges } from "../../sandbox/sys/process.ts";
+import { bytesOf, formatAddress, parseAddress } from "../addresses.ts";
+import { type ProbeRequest, type ProbeResult, verdictOf } from "../reachability.ts";
+
+function enter({ namespace, uid, gid }: ProbeRequest): void {
+  const fd = openSync(namespace, "r");
+  setns(fd, CLONE_NEWNET);
+  closeSync(fd);
+  setNoNewPrivileges();
+  if (uid === 0 && gid === 0) return;
+  dropGroups();
+  setIds(uid, gid);
+  setCapabilities(0n);
+}
+
+/** Addresses of a host in the order in which they are tried: hosts file first, then IPv4, then IPv6. */
+async function addressesOf({ target, hosts, nameservers, timeoutMs }: ProbeRequest): Promise<string[]> {
+  if (parseAddress(target.host) !== null) return [target.host];
+  const listed = listedIn(hosts, target.host);
+  if (listed.length > 0) return listed;
+  if (nameservers.length === 0) throw Object.assign(new Error("no nameserver"), { code: "ENONAMESERVER" });
+  const resolver = new Resolver({ timeout: Math.max(1, Math.floor(timeoutMs / 2)), tries: 2 });
+  resolver.setServers(nameservers.map((server) => (server.includes(":") ? `[${server}]` : server)));
+  const found = await Promise.allSettled([resolver.resolve4(target.host), resolver.resolve6(target.host)]);
+  const addresses = found.flatMap((answer) => (answer.status === "fulfilled" ? answer.value : []));
+  if (addresses.length === 0) throw (found[0] as PromiseRejectedResult).reason;
+  return addresses;
+}
+
+function listedIn(hosts: string, name: string): string[] {
+  const lines = hosts.split("\n").map((line) => line.replace(/#.*/, "").trim().split(/\s+/));
+  return lines.flatMap(([address = "", ...names]) => (names.includes(name) ? [address] : []));
+}
+
+function tryOne(address: string, port: number | null, timeoutMs: number): string {
+  const parsed = parseAddress(address);
+  if (parsed === null) return "EINVAL";
+  try {
+    if (port === null) pingOnce(bytesOf(parsed), timeoutMs);
+    else connectTcp(bytesOf(parsed), port, timeoutMs);
+    return "";
+  } catch (error) {
+    if (error instanceof SyscallError) return error.code;
+    throw error;
+  }
+}
+
+/** The first address that answers; else what the first one said. */
+async function ask(request: ProbeRequest): Promise<ProbeResult> {
+  const start = performance.now();
+  const took = () => performance.now() - start;
+  try {
+    const addresses = await addressesOf(request);
+    let first: ProbeResult | null = null;
+    for (const text of addresses) {
+      const left = request.timeoutMs - took();
+      const reason: string = left <= 0 ? "ETIMEDOUT" : tryOne(text, request.target.port, left / (first === null ? 1 : 2));
+      const address = formatAddress(parseAddress(text) ?? { family: 4, value: 0n });
+      if (reason === "") return { verdict: "reachable", milliseconds: took(), address, reason };
+      first ??= { verdict: verdictOf(reason), milliseconds: took(), address, reason };
+    }
+    return first ?? { verdict: "unreachable", milliseconds: took(), address: "", reason: "ENODATA" };
+  } catch (error) {
+    const code = (error as NodeJS.ErrnoException).code ?? "EFAILED";
+    const reason = code === "ETIMEOUT" ? "ETIMEDOUT" : code;
+    return { verdict: verdictOf(reason), milliseconds: took(), address: "", reason };
+  }
+}
+
+async function main(): Promise<void> {
+  const request = JSON.parse(readFileSync(0, "utf8")) as ProbeRequest;
+  enter(request);
+  process.stdout.write(JSON.stringify(await ask(request)));
+}
+
+main().catch((error: Error) => {
+  process.stderr.write(`${error.message}\n`);
+  process.exitCode = 1;
+});

@@ -1,0 +1,46 @@
+// A job as `status -o json` and `ps -o json` print it: docs/contract.md fixes the keys.
+import type { JobInfo, Limits, Outcome, Usage } from "../gen/podium.ts";
+import type { Json } from "./json.ts";
+
+export function jobJson(job: JobInfo): Json {
+  return {
+    id: job.id,
+    name: job.name,
+    user: job.user,
+    state: job.state,
+    outcome: job.outcome === undefined ? null : outcomeJson(job.outcome),
+    createdAt: rfc3339(job.createdAt),
+    startedAt: rfc3339(job.startedAt),
+    finishedAt: rfc3339(job.finishedAt),
+    command: job.command,
+    limits: limitsJson(job.limits),
+    usage: usageJson(job.usage),
+  };
+}
+
+function outcomeJson({ cause, exitCode, signal, by, message }: Outcome): Json {
+  return { cause, exitCode: exitCode ?? null, signal: signal === "" ? null : signal, by, message };
+}
+
+function limitsJson(limits: Limits | undefined): Json {
+  return {
+    cpus: limits?.cpus ?? 0,
+    memoryBytes: limits?.memoryBytes ?? 0n,
+    ioBytesPerSecond: limits?.ioBytesPerSecond ?? 0n,
+    pids: limits?.pids ?? 0n,
+    timeoutSeconds: Number(limits?.timeoutMs ?? 0n) / 1000,
+  };
+}
+
+function usageJson(usage: Usage | undefined): Json {
+  return {
+    cpuSeconds: usage?.cpuSeconds ?? 0,
+    memoryBytes: usage?.memoryBytes ?? 0n,
+    memoryPeakBytes: usage?.memoryPeakBytes ?? 0n,
+    pids: usage?.pids ?? 0n,
+  };
+}
+
+function rfc3339(date: Date | undefined): string | null {
+  return date?.toISOString() ?? null;
+}

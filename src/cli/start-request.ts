@@ -1,0 +1,76 @@
+// From the options of `run` and `start` to the request of the API.
+import { readFileSync } from "node:fs";
+import type { Command } from "commander";
+import { type Rootfs, RootfsMode, StartRequest } from "../gen/podium.ts";
+import { CliError } from "./failure.ts";
+import { addJobOptions, type GrantOption, type JobOptions } from "./job-options.ts";
+
+export interface StartOptions extends JobOptions {
+  readonly name?: string;
+}
+
+/** What to run: a program with its arguments, or a shell line. */
+export type Runnable = { readonly argv: readonly string[] } | { readonly cmd: string };
+
+export function addStartOptions(command: Command): Command {
+  return addJobOptions(command).option("--name <NAME>", "name to use in place of its id");
+}
+
+export function startRequestOf(what: Runnable, options: StartOptions, stdin: boolean): StartRequest {
+  if (options.net !== "none") throw new CliError(`--net ${options.net}: this podium offers none`, "use --net none");
+  const { cpus = 0, memory = 0, io = 0, pids = 0, timeout = 0, cwd = "", hostname = "", name = "" } = options;
+  if (options.name === "") throw new CliError("--name: the name is empty", "leave it out to have none");
+  return StartRequest.create({
+    ...("cmd" in what ? { cmd: what.cmd } : { argv: [...what.argv] }),
+    cpu: cpus,
+    mem: BigInt(memory),
+    io: BigInt(io),
+    pids: BigInt(pids),
+    timeoutMs: BigInt(timeout),
+    env: options.env ?? [],
+    cwd,
+    hostname,
+    name,
+    stdin,
+    user: options.user,
+    rootfs: options.rootfs && rootfsOf(options.rootfs),
+    grants: (options.dir ?? []).map(grantOf),
+    seccomp: seccompOf(options.seccomp),
+  });
+}
+
+const rootfsModes: Readonly<Record<string, RootfsMode>> = {
+  overlay: RootfsMode.OVERLAY,
+  ro: RootfsMode.RO,
+  rw: RootfsMode.RW,
+};
+
+function rootfsOf({ path, mode }: { path: string; mode: string }): Rootfs {
+  serverPath("--rootfs", path);
+  return { path, mode: rootfsModes[mode] ?? RootfsMode.UNSPECIFIED };
+}
+
+function grantOf({ source, target, writable }: GrantOption) {
+  serverPath("--dir", source);
+  return { source, target: target ?? source, writable };
+}
+
+/** A relative path would mean this machine's working folder, and the folder is the server's. */
+function serverPath(option: string, path: string): void {
+  if (path.startsWith("/")) return;
+  throw new CliError(`${option} ${path}: is not an absolute path`, "name a folder of the server, beginning with /");
+}
+
+/** A profile's text travels with the request: the file is this machine's. */
+function seccompOf(choice: string): string {
+  if (choice === "default" || choice === "unconfined") return choice;
+  try {
+    return readFileSync(choice, "utf8");
+  } catch (error) {
+    const reason = (error as NodeJS.ErrnoException).code;
+    throw new CliError(
+      `--seccomp ${choice}: cannot be read: ${reason}`,
+      "name default, unconfined, or the file of an OCI seccomp profile",
+    );
+  }
+}

@@ -1,0 +1,42 @@
+// One channel to one server, for all calls of a program.
+import { Client } from "@grpc/grpc-js";
+import { CallFailure } from "./call-failure.ts";
+import { type Connection, connectionFor } from "./credentials.ts";
+import type { Profile } from "./profile.ts";
+
+export interface Podium extends Disposable {
+  readonly connection: Connection;
+  readonly client: Client;
+  /** How long following calls try to get a lost connection back, in milliseconds. */
+  readonly patienceMs: number;
+}
+
+export interface ConnectOptions {
+  /** Default: 30 seconds. 0: a lost connection is an error at once. */
+  readonly patienceMs?: number;
+}
+
+/** A server that vanished without a word is noticed after both together. */
+const keepalive = { "grpc.keepalive_time_ms": 20_000, "grpc.keepalive_timeout_ms": 10_000 };
+/** A server that restarts is back within a second or two; the defaults would look again after up to two minutes. */
+const reconnect = { "grpc.initial_reconnect_backoff_ms": 100, "grpc.max_reconnect_backoff_ms": 1_000 };
+/** Else a name is looked up again only after 30 s, and grpc-js looks it up before it connects again. */
+const lookup = { "grpc.dns_min_time_between_resolutions_ms": 500 };
+
+/** Checks the credentials (CredentialError); the connection itself is made by the first call. */
+export function connect(profile: Profile, { patienceMs = 30_000 }: ConnectOptions = {}): Podium {
+  const connection = connectionFor(profile);
+  const options = { ...keepalive, ...reconnect, ...lookup, ...connection.options };
+  const client = new Client(connection.target, connection.credentials, options);
+  return { connection, client, patienceMs, [Symbol.dispose]: () => client.close() };
+}
+
+/** Resolves when the connection stands; throws CallFailure UNAVAILABLE when it does not by `deadline`. */
+export function untilConnected({ client }: Podium, deadline: Date): Promise<void> {
+  return new Promise((resolve, reject) => {
+    client.waitForReady(deadline, (error) => {
+      if (error === undefined) resolve();
+      else reject(new CallFailure("UNAVAILABLE", "no connection", error));
+    });
+  });
+}

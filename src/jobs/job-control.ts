@@ -1,0 +1,10 @@
+/** A live connection to a job's supervisor. */
+export interface JobControl {
+  signal(signal: number): void;
+  stop(request: { signal: number; graceMs: number; by: string }): void;
+  /** Resolves when the supervisor's socket has taken the bytes. */
+  input(bytes: Buffer): Promise<void>;
+  inputEnd(): void;
+  readonly closed: Promise<void>;
+  close(): void;
+}

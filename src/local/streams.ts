@@ -1,0 +1,59 @@
+// podium's own standard streams as the command's.
+import { createReadStream, createWriteStream, fstatSync } from "node:fs";
+import { Socket } from "node:net";
+import type { Readable } from "node:stream";
+import { pipeline } from "node:stream/promises";
+import type { ControlClient } from "../../sandbox/init/client.ts";
+
+/** Why bytes were lost between podium's own streams and the command's; null when none were. */
+export type Loss = string | null;
+
+/**
+ * Copies what a FIFO gives to podium's stdout or stderr, and closes it; Node has only a dummy for a block device there.
+ * A reader that went away (EPIPE) is no loss: it has seen enough, and the command hears of it from its own pipe.
+ */
+export async function copyOut(fifo: number, name: "stdout" | "stderr"): Promise<Loss> {
+  const source = new Socket({ fd: fifo, readable: true, writable: false });
+  const fd = name === "stdout" ? 1 : 2;
+  try {
+    if (fstatSync(fd).isBlockDevice()) await pipeline(source, createWriteStream("", { fd, autoClose: false }));
+    else await pipeline(source, process[name], { end: false });
+    return null;
+  } catch (error) {
+    source.destroy();
+    const { code } = error as NodeJS.ErrnoException;
+    return code === "EPIPE" ? null : `${name}: cannot be written: ${code}`;
+  }
+}
+
+/** process.stdin, except where Node would give an empty dummy in its place: for a block device, and for a folder. */
+function ownInput(): Readable {
+  const file = fstatSync(0);
+  return file.isBlockDevice() || file.isDirectory() ? createReadStream("", { fd: 0, autoClose: false }) : process.stdin;
+}
+
+/** Feeds podium's stdin to the command until one of them has enough. */
+export class StandardInput {
+  #source: Readable | null = null;
+  /** Bytes that could not be read; the command saw an end-of-file in their place. */
+  loss: Loss = null;
+
+  feed(client: ControlClient): void {
+    const source = ownInput();
+    this.#source = source;
+    source.on("data", (chunk: Buffer) => {
+      if (client.input(chunk)) return;
+      source.pause();
+      client.socket.once("drain", () => source.resume());
+    });
+    source.once("end", () => client.inputEnd());
+    source.once("error", (error: NodeJS.ErrnoException) => {
+      this.loss = `stdin: cannot be read: ${error.code}`;
+      client.inputEnd();
+    });
+  }
+
+  close(): void {
+    this.#source?.destroy();
+  }
+}

@@ -1,0 +1,315 @@
+// Wrong requests: one clear error each, before any side effect.
+import { mkdirSync, readdirSync, renameSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { status } from "@grpc/grpc-js";
+import * as assert from "uvu/assert";
+import { Cause, FailureCode, Role, RootfsMode, type StartRequest } from "../../src/gen/podium.ts";
+import { requires, suite } from "../support/suite.ts";
+import { failureOf } from "../support/tls-peers.ts";
+import { LiveServer } from "./live-server.ts";
+
+const test = suite("refused requests");
+const root = requires("root", "libseccomp");
+
+type Refusal = readonly [request: Partial<StartRequest>, code: status, details: RegExp];
+
+/** Each request is refused, and afterwards there is no job and no id has been used. */
+async function checkRefusals(server: LiveServer, refusals: readonly Refusal[]): Promise<void> {
+  const api = server.api();
+  for (const [request, code, details] of refusals) {
+    const refusal = await failureOf(api.start({ argv: ["true"], ...request }));
+    const shown = JSON.stringify(request, (_, value) => (typeof value === "bigint" ? `${value}n` : value));
+    assert.is(refusal.code, code, `${shown}: ${refusal.details}`);
+    assert.match(refusal.details, details, shown);
+    assert.not.match(refusal.details, /\n/, shown);
+  }
+  assert.equal(readdirSync(join(server.data, "jobs")), []);
+  assert.is(await api.startId("true"), 1n);
+}
+
+const { INVALID_ARGUMENT, PERMISSION_DENIED } = status;
+
+test("C08 invalid limits are refused before any side effect", root, async () => {
+  await using server = await LiveServer.start();
+  const most = 2n ** 63n - 1n;
+  const numbers = ["mem", "io", "pids"] as const;
+  await checkRefusals(server, [
+    [{ cpu: Number.NaN }, INVALID_ARGUMENT, /^cpu: NaN is not a number from 0 up/],
+    [{ cpu: -1 }, INVALID_ARGUMENT, /^cpu: -1 is not/],
+    [{ cpu: -0.5 }, INVALID_ARGUMENT, /^cpu: -0.5 is not/],
+    [{ cpu: Number.POSITIVE_INFINITY }, INVALID_ARGUMENT, /^cpu: Infinity is not/],
+    [{ cpu: Number.NEGATIVE_INFINITY }, INVALID_ARGUMENT, /^cpu: -Infinity is not/],
+    [{ cpu: 1e-9 }, INVALID_ARGUMENT, /^cpu: 1e-9 is too low/],
+    [{ cpu: 3e38 }, INVALID_ARGUMENT, /^cpu: 3e\+38 is too high/],
+    ...numbers.flatMap((field): Refusal[] => [
+      [{ [field]: -1n }, INVALID_ARGUMENT, new RegExp(`^${field}: -1 is not a number`)],
+      [{ [field]: most }, INVALID_ARGUMENT, new RegExp(`^${field}: ${most} is not a number`)],
+      [{ [field]: -most - 1n }, INVALID_ARGUMENT, new RegExp(`^${field}: -${most + 1n} is not a number`)],
+    ]),
+    [{ mem: 1n }, INVALID_ARGUMENT, /^mem: 1 is too low to start a command: ask for at least 1048576/],
+    [{ pids: 2n ** 40n }, INVALID_ARGUMENT, /^pids: .* is too high/],
+    [{ timeoutMs: -1n }, INVALID_ARGUMENT, /^timeout_ms: -1 is not a number/],
+    [{ timeoutMs: 2n ** 52n }, INVALID_ARGUMENT, /^timeout_ms: is longer than ten years/],
+  ]);
+});
+
+test("wrong requests each get one clear error and start nothing", root, async () => {
+  await using server = await LiveServer.start();
+  const name = /^name: .* is not a name; use letters, digits, dot, hyphen and underscore, at most 63$/;
+  await checkRefusals(server, [
+    [{ argv: [] }, INVALID_ARGUMENT, /^cmd: the command is empty; name a program to run$/],
+    [{ argv: [], cmd: " \n " }, INVALID_ARGUMENT, /^cmd: the command is empty/],
+    [{ argv: [], cmd: "a\0b" }, INVALID_ARGUMENT, /^cmd: contains a NUL byte/],
+    [{ argv: [""] }, INVALID_ARGUMENT, /^argv: the command is empty/],
+    [{ argv: ["true", "a\0b"] }, INVALID_ARGUMENT, /^argv\[1\]: contains a NUL byte/],
+    [{ argv: ["true"], cmd: "true" }, INVALID_ARGUMENT, /^cmd: cmd and argv are both given; give one of them$/],
+    [{ argv: ["true", "x".repeat(131_072)] }, INVALID_ARGUMENT, /^argv\[1\]: is longer than/],
+    [{ env: ["NOVALUE"] }, INVALID_ARGUMENT, /^env: "NOVALUE" is not NAME=VALUE/],
+    [{ env: ["=x"] }, INVALID_ARGUMENT, /^env: /],
+    [{ name: "two\nlines" }, INVALID_ARGUMENT, name],
+    [{ name: "a/b" }, INVALID_ARGUMENT, name],
+    [{ name: ".." }, INVALID_ARGUMENT, name],
+    [{ name: "x".repeat(64) }, INVALID_ARGUMENT, name],
+    [{ name: "7" }, INVALID_ARGUMENT, /^name: a name of digits only would be taken for an id/],
+    [{ cwd: "tmp" }, INVALID_ARGUMENT, /^cwd: "tmp" is not an absolute path/],
+    [{ hostname: "a b" }, INVALID_ARGUMENT, /^hostname: "a b" is no host name/],
+    [{ hostname: "a\n" }, INVALID_ARGUMENT, /^hostname: /],
+    [{ user: { uid: 65_536, gid: 0 } }, INVALID_ARGUMENT, /^user\.uid: 65536 is not an id of the job/],
+    [{ user: { uid: 0, gid: 4_294_967_295 } }, INVALID_ARGUMENT, /^user\.gid: /],
+    [{ rootfs: { path: "/", mode: 9 as unknown as RootfsMode } }, INVALID_ARGUMENT, /^rootfs\.mode: .* is not a mode/],
+    [{ seccomp: "unconfined" }, PERMISSION_DENIED, /^seccomp: unconfined is for podium:admin certificates$/],
+    [{ seccomp: "{" }, INVALID_ARGUMENT, /^seccomp: /],
+    [{ seccomp: "nonsense" }, INVALID_ARGUMENT, /^seccomp: /],
+    [{ seccomp: '{"defaultAction":"SCMP_ACT_NOSUCH"}' }, INVALID_ARGUMENT, /^seccomp: .*SCMP_ACT_NOSUCH/],
+    [{ grants: [{ source: "etc", target: "/x", writable: false }] }, INVALID_ARGUMENT, /^grants\[0\]\.source: /],
+  ]);
+});
+
+test("no folder of the host may be named unless the configuration says so", root, async () => {
+  await using server = await LiveServer.start();
+  const refused = (field: string) =>
+    new RegExp(`^${field}: \\S+ may not be named by alice; the server's configuration`);
+  const grant = (source: string, writable = false) => ({ source, target: "/x", writable });
+  await checkRefusals(server, [
+    [{ grants: [grant("/etc")] }, PERMISSION_DENIED, refused("grants\\[0\\].source")],
+    [{ grants: [grant("/")] }, PERMISSION_DENIED, refused("grants\\[0\\].source")],
+    [{ grants: [grant("/nonexistent")] }, PERMISSION_DENIED, refused("grants\\[0\\].source")],
+    [{ grants: [grant("/tmp", true)] }, PERMISSION_DENIED, refused("grants\\[0\\].source")],
+    [{ rootfs: { path: "/", mode: RootfsMode.RO } }, PERMISSION_DENIED, refused("rootfs.path")],
+    [{ rootfs: { path: "/", mode: RootfsMode.RW } }, PERMISSION_DENIED, refused("rootfs.path")],
+  ]);
+});
+
+/** Folders `ours` (alice may write), `shared` (all may read) and `outside`, which nobody may name. */
+async function serverWithFolders() {
+  const server = await LiveServer.start({ config: { folders: [] } });
+  const place = join(server.certs, "..", "folders");
+  const path = (name: string) => join(place, name);
+  for (const name of ["ours", "shared", "outside", "ours-too"]) mkdirSync(path(name), { recursive: true });
+  for (const name of ["ours", "shared", "outside"]) writeFileSync(join(path(name), "file"), `${name}\n`);
+  symlinkSync(path("ours"), path("link-to-ours"));
+  const folders = [
+    { path: `${path("link-to-ours")}/`, users: ["alice"], write: true },
+    { path: path("shared"), users: ["*"] },
+  ];
+  writeFileSync(join(server.certs, "..", "config.json"), JSON.stringify({ folders }));
+  await server.stop();
+  await server.restart();
+  return { server, path };
+}
+
+test("allowed folders may be named by their users, in their ways, and by no way around", root, async () => {
+  const { server, path } = await serverWithFolders();
+  await using _ = server;
+  symlinkSync(path("outside"), join(path("ours"), "way-out"));
+  symlinkSync("/", join(path("ours"), "root"));
+  const grant = (source: string, writable = false) => [{ source, target: "/x", writable }];
+  const alice = server.api("alice");
+  const read = async (source: string, writable = false) => {
+    const id = await alice.startId({ argv: ["cat", "/x/file"], grants: grant(source, writable) });
+    return String((await alice.output({ id })).stdout);
+  };
+  assert.is(await read(path("ours"), true), "ours\n");
+  assert.is(await read(path("link-to-ours")), "ours\n");
+  assert.is(await read(path("shared")), "shared\n");
+  assert.is(await read(`${path("ours")}/../shared`), "shared\n");
+  const ways: readonly [string, boolean, RegExp][] = [
+    [path("outside"), false, /may not be named by alice/],
+    [path("ours-too"), false, /may not be named by alice/],
+    [`${path("ours")}/..`, false, /may not be named by alice/],
+    [`${path("ours")}/../outside`, false, /may not be named by alice/],
+    [`${path("ours")}/absent/../../outside`, false, /does not exist|may not be named/],
+    [join(path("ours"), "way-out"), false, /may not be named by alice/],
+    [join(path("ours"), "way-out", "file"), false, /may not be named by alice/],
+    [join(path("ours"), "root", "etc"), false, /may not be named by alice/],
+    [path("shared"), true, /may not be written by alice/],
+    [join(path("ours"), "absent"), false, /absent does not exist on the server/],
+  ];
+  for (const [source, writable, details] of ways) {
+    const refusal = await failureOf(alice.start({ argv: ["true"], grants: grant(source, writable) }));
+    assert.match(refusal.details, details, source);
+    assert.match(refusal.details, /^grants\[0\]/);
+  }
+  const bob = server.api("bob");
+  const theirs = await failureOf(bob.start({ argv: ["true"], grants: grant(path("ours")) }));
+  assert.is(theirs.code, PERMISSION_DENIED);
+  assert.ok((await bob.startId({ argv: ["true"], grants: grant(path("shared")) })) > 0n);
+  const rw = { path: path("shared"), mode: RootfsMode.RW };
+  assert.is((await failureOf(bob.start({ argv: ["true"], rootfs: rw }))).code, PERMISSION_DENIED);
+});
+
+test("a folder that is swapped for a link at that moment leads nowhere", root, async () => {
+  const { server, path } = await serverWithFolders();
+  await using _ = server;
+  const [ours, real, link] = ["", "/real", "/link"].map((name) => join(path("ours"), name)) as [string, string, string];
+  const inside = join(ours, "d");
+  mkdirSync(inside);
+  writeFileSync(join(inside, "file"), "ours\n");
+  symlinkSync(path("outside"), link);
+  let swapping = true;
+  const swap = async () => {
+    while (swapping) {
+      renameSync(inside, real);
+      renameSync(link, inside);
+      await new Promise(setImmediate);
+      renameSync(inside, link);
+      renameSync(real, inside);
+      await new Promise(setImmediate);
+    }
+  };
+  const swapped = swap();
+  const api = server.api();
+  const seen = { ours: 0, refused: 0 };
+  const grants = [{ source: inside, target: "/x", writable: false }];
+  await Promise.all(
+    Array.from({ length: 4 }, async () => {
+      for (let i = 0; i < 40; i++) {
+        const answer = await api.start({ argv: ["cat", "/x/file"], grants }).catch(() => null);
+        if (answer?.response?.$case !== "success") {
+          seen.refused++;
+          continue;
+        }
+        const text = String((await api.output({ id: answer.response.value.id })).stdout);
+        assert.not.match(text, /outside/);
+        seen.ours++;
+      }
+    }),
+  );
+  swapping = false;
+  await swapped;
+  console.log(`160 starts during the swapping: ${JSON.stringify(seen)}`);
+  assert.ok(seen.ours > 0 && seen.refused > 0, "both were met");
+  rmSync(link, { force: true });
+});
+
+test("T14 a viewer reads all and changes nothing", root, async () => {
+  await using server = await LiveServer.start();
+  const [alice, viewer] = [server.api("alice"), server.api("viewer")];
+  const id = await alice.startId({ cmd: "echo hello; cat", name: "mine", stdin: true });
+  const refusals = [viewer.start({ cmd: "true" }), viewer.stop({ id }), viewer.remove(id)];
+  for (const call of refusals) {
+    const refusal = await failureOf(call);
+    assert.is(refusal.code, PERMISSION_DENIED);
+    assert.is(refusal.details, "a podium:viewer certificate reads jobs and logs and changes nothing");
+  }
+  const attach = viewer.session.attach();
+  attach.on("error", () => {});
+  attach.write({ request: { $case: "open", value: { id } } });
+  assert.is(
+    (
+      await failureOf(
+        (async () => {
+          for await (const _ of attach);
+        })(),
+      )
+    ).code,
+    PERMISSION_DENIED,
+  );
+  assert.is((await viewer.info(id)).user, "alice");
+  assert.equal(
+    (await viewer.list()).map((job) => job.id),
+    [id],
+  );
+  assert.equal(String((await viewer.output({ id, snapshot: true })).stdout), "hello\n");
+  assert.equal(readdirSync(join(server.data, "jobs")), [String(id)]);
+  assert.is((await viewer.serverInfo()).role, Role.VIEWER);
+});
+
+test("T15 an admin sees and stops all jobs, and may run unconfined", root, async () => {
+  await using server = await LiveServer.start();
+  const [alice, bob, admin] = [server.api("alice"), server.api("bob"), server.api("admin")];
+  const ids = [await alice.startId("sleep 1000"), await bob.startId("echo bob; sleep 1000")] as const;
+  assert.equal(
+    (await admin.list()).map((job) => [job.id, job.user]),
+    [
+      [ids[0], "alice"],
+      [ids[1], "bob"],
+    ],
+  );
+  assert.equal(
+    (await alice.list()).map((job) => job.id),
+    [ids[0]],
+  );
+  assert.is(String((await admin.output({ id: ids[1], snapshot: true })).stdout), "bob\n");
+  assert.is((await admin.stop({ id: ids[0] })).response?.$case, "success");
+  const { outcome } = await alice.info(ids[0]);
+  assert.is(outcome?.cause, Cause.STOPPED);
+  assert.is(outcome?.by, "admin");
+  await admin.remove(ids[0]);
+  assert.is((await alice.status(ids[0])).response?.$case, "failure");
+  const free = await admin.startId({ argv: ["grep", "Seccomp:", "/proc/self/status"], seccomp: "unconfined" });
+  assert.is(String((await admin.output({ id: free })).stdout), "Seccomp:\t0\n");
+});
+
+test("T16 a message over 4 MB gives a clear error, and the connection lives on", root, async () => {
+  await using server = await LiveServer.start();
+  const api = server.api();
+  const refusal = await failureOf(api.start({ argv: ["true", ...Array<string>(50).fill("x".repeat(100_000))] }));
+  assert.is(refusal.code, status.RESOURCE_EXHAUSTED);
+  assert.match(refusal.details, /larger than max \(\d+ vs.? 4194304\)/);
+  const under = await failureOf(api.start({ argv: ["true"], env: Array<string>(30).fill(`A=${"x".repeat(100_000)}`) }));
+  assert.is(under.code, INVALID_ARGUMENT);
+  assert.match(under.details, /^argv: arguments and environment are \d+ bytes together, at most 1048576/);
+  assert.equal(readdirSync(join(server.data, "jobs")), []);
+  assert.is((await api.wait(await api.startId("exit 4"))).outcome?.exitCode, 4);
+});
+
+test("bounds of the configuration refuse what is above them and give defaults to the rest", root, async () => {
+  const config = {
+    defaults: { memory: "32M", pids: 20 },
+    maximum: { cpus: 2, memory: "64M", pids: 50, timeout: "5m" },
+  };
+  await using server = await LiveServer.start({ config });
+  await checkRefusals(server, [
+    [
+      { mem: 64n * 2n ** 20n + 1n },
+      INVALID_ARGUMENT,
+      /^mem: 67108865 is above this server's bound; ask for at most 67108864$/,
+    ],
+    [{ cpu: 2.5 }, INVALID_ARGUMENT, /^cpu: 2\.5 is above/],
+    [{ cpu: Number.POSITIVE_INFINITY }, INVALID_ARGUMENT, /^cpu: /],
+    [{ cpu: Number.NaN }, INVALID_ARGUMENT, /^cpu: /],
+    [{ pids: 51n }, INVALID_ARGUMENT, /^pids: 51 is above/],
+    [{ timeoutMs: 300_001n }, INVALID_ARGUMENT, /^timeout_ms: 300001 is above/],
+  ]);
+  const api = server.api();
+  const { limits } = await api.wait(await api.startId("true"));
+  assert.equal(limits, { cpus: 2, memoryBytes: 2n ** 25n, ioBytesPerSecond: 0n, pids: 20n, timeoutMs: 300_000n });
+  const { defaultLimits, maxLimits } = await api.serverInfo();
+  assert.is(defaultLimits?.memoryBytes, 2n ** 25n);
+  assert.is(maxLimits?.pids, 50n);
+});
+
+test("a name that is taken names the job that has it", root, async () => {
+  await using server = await LiveServer.start();
+  const api = server.api();
+  const id = await api.startId({ cmd: "sleep 1000", name: "web" });
+  const { response } = await api.start({ cmd: "true", name: "web" });
+  const msg = `name: "web" belongs to job ${id}; choose another, or remove that job when it has finished`;
+  assert.equal(response, { $case: "failure", value: { id, msg, code: FailureCode.NAME_TAKEN } });
+  assert.equal(
+    (await api.list(true, "web")).map((job) => job.id),
+    [id],
+  );
+  assert.equal(readdirSync(join(server.data, "jobs")), [String(id)]);
+});
