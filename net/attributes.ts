@@ -25,12 +25,6 @@ export function u8(type: number, value: number): Buffer {
   return attribute(type, Buffer.from([value]));
 }
 
-export function u16(type: number, value: number): Buffer {
-  const payload = Buffer.alloc(2);
-  payload.writeUInt16LE(value);
-  return attribute(type, payload);
-}
-
 export function u32(type: number, value: number): Buffer {
   const payload = Buffer.alloc(4);
   payload.writeUInt32LE(value);

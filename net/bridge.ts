@@ -1,6 +1,7 @@
 // The bridges of one DATA: each with a gateway address in both families and up to a thousand isolated ports.
-import { type Address, parseAddress } from "./addresses.ts";
+
 import type { BridgeAddresses } from "./address-pool.ts";
+import { type Address, parseAddress } from "./addresses.ts";
 import { bridgeName, bridgePrefix } from "./names.ts";
 import { isNetlinkError, type LinkInfo, type RouteSocket } from "./netlink.ts";
 import { writeSetting } from "./sysctl.ts";

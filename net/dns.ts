@@ -28,13 +28,19 @@ export function resolverFrom(host: string | null, systemd: string | null): Resol
 }
 
 function noResolver(host: string | null): Resolver {
-  const why = host === null ? `${hostFile} is missing` : `${hostFile} names no server that is reachable from another namespace`;
+  const why =
+    host === null ? `${hostFile} is missing` : `${hostFile} names no server that is reachable from another namespace`;
   const note = `names cannot be resolved in jobs: ${why}; put a nameserver that is no loopback address into it`;
   return { text: `# ${note}\n`, nameservers: [], note };
 }
 
 function linesOf(text: string): string[][] {
-  return text.split("\n").map((line) => line.replace(/[#;].*/, "").trim().split(/\s+/));
+  return text.split("\n").map((line) =>
+    line
+      .replace(/[#;].*/, "")
+      .trim()
+      .split(/\s+/),
+  );
 }
 
 /** A loopback address is the job's own there, and a link-local one needs a link that the job has not. */

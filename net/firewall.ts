@@ -3,7 +3,7 @@
 import type { AddressPlan } from "./address-pool.ts";
 import { applyRules } from "./nft.ts";
 import { isDefaultPolicy, type JobPolicy, type ServerPolicy } from "./policy.ts";
-import { bridgeAddition, jobAddition, jobRemoval, removal, type RulesetInput, ruleset } from "./ruleset.ts";
+import { bridgeAddition, jobAddition, jobRemoval, type RulesetInput, removal, ruleset } from "./ruleset.ts";
 
 export class Firewall {
   readonly #tag: string;

@@ -83,7 +83,9 @@ function letsJobsPass({ family, table }: Chain, rules: readonly Rule[], tag: str
 }
 
 function describe({ family, table, name, policy }: Chain, chains: readonly Chain[]): ForeignDrop {
-  const docker = chains.some((chain) => chain.family === family && chain.table === table && chain.name === "DOCKER-USER");
+  const docker = chains.some(
+    (chain) => chain.family === family && chain.table === table && chain.name === "DOCKER-USER",
+  );
   const place = docker ? "DOCKER-USER" : name;
   const insert = (key: string) => `nft insert rule ${family} ${table} ${place} ${key} "${pattern}" accept`;
   const owner = docker ? " (Docker's)" : "";

@@ -1,9 +1,9 @@
 // What is on the host with a tag: after a crash, while a namespace dies, at the end.
 import { setTimeout as sleep } from "node:timers/promises";
 import { knownAddress, ownBridges, removeIfThere } from "./bridge.ts";
+import type { JobNetwork } from "./job-network.ts";
 import { portName, slotOf } from "./names.ts";
 import { namespaceNames, removeNamespace } from "./namespaces.ts";
-import type { JobNetwork } from "./job-network.ts";
 import { isNetlinkError, type LinkInfo, type RouteSocket } from "./netlink.ts";
 
 /** How long a namespace without processes may take to go by itself. */
@@ -62,7 +62,9 @@ export async function waitUntilGone(socket: RouteSocket, tag: string, slot: numb
 
 /** MTU of the way out: what the job sends need not be cut up by the host. */
 export async function uplinkMtu(socket: RouteSocket): Promise<number> {
-  const ways = new Set((await socket.routes()).filter(({ destination }) => destination === null).map(({ link }) => link));
+  const ways = new Set(
+    (await socket.routes()).filter(({ destination }) => destination === null).map(({ link }) => link),
+  );
   const mtus = (await socket.links()).filter(({ index }) => ways.has(index)).map(({ mtu }) => mtu);
   return Math.max(shortestMtu, Math.min(longestMtu, ...mtus));
 }

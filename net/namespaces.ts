@@ -5,7 +5,7 @@ import { detachMount, mountBind } from "../sandbox/sys/mounts.ts";
 import { bringLoopbackUp, CLONE_NEWNET, setns, unshare } from "../sandbox/sys/namespaces.ts";
 import { makeShared } from "../sandbox/sys/shared-mounts.ts";
 
-export const namespaceFolder = "/run/netns";
+const namespaceFolder = "/run/netns";
 
 /**
  * Makes /run/netns a shared mount of its own, as `ip netns add` does. Once it is one, another mount namespace can drop it

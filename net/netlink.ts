@@ -2,12 +2,12 @@
 // belongs to the network namespace in which it was made (rtnetlink(7)).
 import { createRtNetlink, FlagsNew, type ifla, type rt } from "netlink";
 import { type Address, addressFromBytes, bytesOf, type Cidr, formatAddress, widthOf } from "./addresses.ts";
-import { attribute, nested, text, u8, u32 } from "./attributes.ts";
+import { bridgeInfo, isolatedPortInfo, macBytes, plainVethInfo, vethInfo } from "./link-info.ts";
 
 const timeoutMs = 10_000;
 
 /** The kernel refused a request, or did not answer in time (code ETIMEDOUT). */
-export class NetlinkError extends Error {
+class NetlinkError extends Error {
   override readonly name = "NetlinkError";
   readonly code: string;
 
@@ -56,24 +56,6 @@ const AF_INET6 = 10;
 const AF_BRIDGE = 7;
 const familyNumber = { 4: AF_INET, 6: AF_INET6 } as const;
 
-/** if_link.h */
-const IFLA_INFO_KIND = 1;
-const IFLA_INFO_DATA = 2;
-const IFLA_INFO_SLAVE_DATA = 5;
-const IFLA_INFO_SLAVE_KIND = 4;
-const IFLA_BR_FORWARD_DELAY = 1;
-const IFLA_BR_MCAST_SNOOPING = 23;
-const IFLA_BRPORT_LEARNING = 8;
-const IFLA_BRPORT_UNICAST_FLOOD = 9;
-const IFLA_BRPORT_MCAST_FLOOD = 27;
-const IFLA_BRPORT_BCAST_FLOOD = 30;
-const IFLA_BRPORT_ISOLATED = 33;
-const IFLA_ADDRESS = 1;
-const IFLA_IFNAME = 3;
-const IFLA_MTU = 4;
-const IFLA_NET_NS_FD = 28;
-const VETH_INFO_PEER = 1;
-const ifinfomsgBytes = 16;
 const RT_SCOPE_UNIVERSE = 0;
 const RT_SCOPE_HOST = 254;
 const RT_TABLE_MAIN = 254;
@@ -82,10 +64,6 @@ const TC_H_ROOT = 0xffffffff;
 const NTF_PERMANENT = { permanent: true } as const;
 
 const up = { flags: { up: true }, change: { up: true } } as const;
-
-export function macBytes(mac: string): Buffer {
-  return Buffer.from(mac.replaceAll(":", ""), "hex");
-}
 
 export class RouteSocket {
   readonly #socket = createRtNetlink({ recvBufferSize: 0, sendBufferSize: 0 } as never);
@@ -122,30 +100,17 @@ export class RouteSocket {
 
   /** A bridge without spanning tree, delay and multicast snooping; down. */
   async addBridge(name: string, mac: string): Promise<void> {
-    const data = nested(IFLA_INFO_DATA, u32(IFLA_BR_FORWARD_DELAY, 0), u8(IFLA_BR_MCAST_SNOOPING, 0));
-    const linkinfo = Buffer.concat([text(IFLA_INFO_KIND, "bridge"), data]);
-    await this.#newLink(name, {}, { ifname: name, address: macBytes(mac), linkinfo });
+    await this.#newLink(name, {}, { ifname: name, address: macBytes(mac), linkinfo: bridgeInfo() });
   }
 
   /** A veth pair: `name` here, down; the other end is born as `peer` in the namespace behind a descriptor. */
   async addVeth(name: string, peer: { name: string; mac: string; namespace: number }, mtu: number): Promise<void> {
-    const peerAttributes = [
-      text(IFLA_IFNAME, peer.name),
-      attribute(IFLA_ADDRESS, macBytes(peer.mac)),
-      u32(IFLA_MTU, mtu),
-      u32(IFLA_NET_NS_FD, peer.namespace),
-    ];
-    const payload = Buffer.concat([Buffer.alloc(ifinfomsgBytes), ...peerAttributes]);
-    const data = nested(IFLA_INFO_DATA, attribute(VETH_INFO_PEER, payload));
-    const linkinfo = Buffer.concat([text(IFLA_INFO_KIND, "veth"), data]);
-    await this.#newLink(name, {}, { ifname: name, mtu, linkinfo });
+    await this.#newLink(name, {}, { ifname: name, mtu, linkinfo: vethInfo({ ...peer, mtu }) });
   }
 
   /** A veth pair with both ends in this namespace, down. */
   async addPlainVeth(name: string, peer: string): Promise<void> {
-    const payload = Buffer.concat([Buffer.alloc(ifinfomsgBytes), text(IFLA_IFNAME, peer)]);
-    const data = nested(IFLA_INFO_DATA, attribute(VETH_INFO_PEER, payload));
-    await this.#newLink(name, {}, { ifname: name, linkinfo: Buffer.concat([text(IFLA_INFO_KIND, "veth"), data]) });
+    await this.#newLink(name, {}, { ifname: name, linkinfo: plainVethInfo(peer) });
   }
 
   /**
@@ -153,15 +118,7 @@ export class RouteSocket {
    * and flooding a port gets exactly what the forwarding table says.
    */
   async enslave(index: number, bridge: number): Promise<void> {
-    const settings: readonly (readonly [number, number])[] = [
-      [IFLA_BRPORT_ISOLATED, 1],
-      [IFLA_BRPORT_LEARNING, 0],
-      [IFLA_BRPORT_UNICAST_FLOOD, 0],
-      [IFLA_BRPORT_MCAST_FLOOD, 0],
-      [IFLA_BRPORT_BCAST_FLOOD, 0],
-    ];
-    const port = nested(IFLA_INFO_SLAVE_DATA, ...settings.map(([type, value]) => u8(type, value)));
-    const linkinfo = Buffer.concat([text(IFLA_INFO_SLAVE_KIND, "bridge"), port]);
+    const linkinfo = isolatedPortInfo();
     await this.#ask("setlink", `${index}`, (options) =>
       this.#socket.setLink({ index, ...up }, { master: bridge }, options),
     );

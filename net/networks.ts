@@ -2,19 +2,19 @@
 // about the past is told to it (the jobs that live on) or seen on the host (names with the tag); it keeps no file.
 import { AddressPlan, SlotPool, type Subnets } from "./address-pool.ts";
 import { ensureBridge, removeBridges } from "./bridge.ts";
-import { withHostLock } from "./host-lock.ts";
 import { Firewall } from "./firewall.ts";
+import { withHostLock } from "./host-lock.ts";
 import { type JobNetwork, type NetworkRequest, type NetworkSettings, networkOf } from "./job-network.ts";
+import { leftoverSlots, removeLeftovers, uplinkMtu, waitUntilGone } from "./leftovers.ts";
 import { checkTag } from "./names.ts";
 import { prepareNamespaceFolder } from "./namespaces.ts";
 import { RouteSocket } from "./netlink.ts";
-import { isDefaultPolicy, type JobPolicy, jobPolicy, type ServerPolicy, serverPolicy } from "./policy.ts";
 import { applyRules } from "./nft.ts";
+import { isDefaultPolicy, type JobPolicy, jobPolicy, type ServerPolicy, serverPolicy } from "./policy.ts";
 import { PublishedPorts } from "./published-ports.ts";
 import { checkRate, limitRate } from "./rate.ts";
 import { removal } from "./ruleset.ts";
 import { chooseSubnets, occupiedBlocks } from "./subnet.ts";
-import { leftoverSlots, removeLeftovers, uplinkMtu, waitUntilGone } from "./leftovers.ts";
 import { enableForwarding, hasIpv6 } from "./sysctl.ts";
 import { makeVeth, removeVeth } from "./veth.ts";
 
@@ -134,14 +134,22 @@ export class Networks {
       await this.#firewall.remove();
       await removeBridges(this.#socket, this.#tag);
     }
+    this.dropPorts();
     this.#socket.close();
+  }
+
+  /** Gives up the sockets of published ports, as the end of this process would. */
+  dropPorts(): void {
+    for (const slot of this.#taken) this.#ports.release(slot);
   }
 
   async #install(kept: readonly JobNetwork[]): Promise<void> {
     enableForwarding();
     this.#mtu = await uplinkMtu(this.#socket);
     const bridges = 1 + Math.max(0, ...kept.map(({ slot }) => this.#plan.bridgeOf(slot)));
-    const policies = new Map(kept.map(({ slot, request }) => [slot, jobPolicy(request, { ...this.#server, refused: [] })]));
+    const policies = new Map(
+      kept.map(({ slot, request }) => [slot, jobPolicy(request, { ...this.#server, refused: [] })]),
+    );
     await this.#firewall.install(bridges, policies);
     for (let bridge = 0; bridge < bridges; bridge++) {
       this.#bridges.set(bridge, ensureBridge(this.#socket, this.#tag, this.#plan.bridge(bridge)));
@@ -185,7 +193,7 @@ export async function removeNetworks(tag: string): Promise<void> {
   }
 }
 
-async function freeSubnets(socket: RouteSocket, { tag, subnet, prefix6 }: NetworkSettings): Promise<Subnets> {
+async function freeSubnets(socket: RouteSocket, { tag, subnet, prefix6, most }: NetworkSettings): Promise<Subnets> {
   const occupied = await occupiedBlocks(socket, tag);
-  return chooseSubnets({ subnet, prefix6: hasIpv6() ? prefix6 : "none" }, tag, occupied);
+  return chooseSubnets({ subnet, prefix6: hasIpv6() ? prefix6 : "none", most }, tag, occupied);
 }

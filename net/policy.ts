@@ -123,7 +123,7 @@ function block(field: string, text: string): Cidr {
 }
 
 /** `CIDR`, `CIDR:PORT`, and for IPv6 with a port `[CIDR]:PORT`. Throws NetworkError (invalid). */
-export function target(field: string, text: string): Target {
+function target(field: string, text: string): Target {
   const whole = parseCidr(text);
   if (whole !== null) return { cidr: whole, port: null };
   const [, bracketed, plain, port = ""] = /^(?:\[([^\]]*)\]|([^:[\]]*)):(\d+)$/.exec(text) ?? [];
@@ -159,7 +159,7 @@ function publishedPorts(list: readonly string[]): PublishedPort[] {
 }
 
 /** `HOST:JOB[/udp]`. Throws NetworkError (invalid). */
-export function publishedPort(field: string, text: string): PublishedPort {
+function publishedPort(field: string, text: string): PublishedPort {
   const [, host, job, protocol = "tcp"] = /^(\d+):(\d+)(?:\/(tcp|udp))?$/.exec(text) ?? [];
   if (host === undefined || job === undefined) {
     throw invalid(field, `${JSON.stringify(text)} is not HOST:JOB[/udp]`, "write it like 8080:80 or 5353:53/udp");

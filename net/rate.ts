@@ -16,14 +16,18 @@ const ratespecBytes = 12;
 const parametersBytes = 2 * ratespecBytes + 3 * 4;
 
 /** Less than a packet in 10 s would be no network; the upper bound is where 2^53 bits lie. */
-export const rateBounds = { least: 1024, most: 1_000_000_000_000 } as const;
+const rateBounds = { least: 1024, most: 1_000_000_000_000 } as const;
 
 /** Throws NetworkError (invalid). 0 = no limit. */
 export function checkRate(bytesPerSecond: number): void {
   if (bytesPerSecond === 0) return;
   const { least, most } = rateBounds;
   if (Number.isSafeInteger(bytesPerSecond) && bytesPerSecond >= least && bytesPerSecond <= most) return;
-  throw invalid("rate", `${bytesPerSecond} is not a rate from ${least} to ${most} bytes per second`, "write it like 10M");
+  throw invalid(
+    "rate",
+    `${bytesPerSecond} is not a rate from ${least} to ${most} bytes per second`,
+    "write it like 10M",
+  );
 }
 
 export interface Bucket {
@@ -52,12 +56,7 @@ export function tokenBucket({ bytesPerSecond, burstBytes, queueBytes }: Bucket):
 }
 
 /** Limits both directions of a job that has not started yet. */
-export async function limitRate(
-  host: RouteSocket,
-  tag: string,
-  slot: number,
-  bytesPerSecond: number,
-): Promise<void> {
+export async function limitRate(host: RouteSocket, tag: string, slot: number, bytesPerSecond: number): Promise<void> {
   const port = await host.findLink(portName(tag, slot));
   if (port === null) throw new Error(`the link ${portName(tag, slot)} is gone`);
   const options = tokenBucket(bucketFor(bytesPerSecond, port.mtu));

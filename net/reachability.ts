@@ -83,7 +83,8 @@ function probeProgram(): string {
   const here = dirname(fileURLToPath(import.meta.url));
   const candidates = [join(here, "probe/main.js"), join(here, "network-probe.cjs"), join(here, "../network-probe.cjs")];
   const program = candidates.find((path) => existsSync(path));
-  if (program === undefined) throw new Error("network-probe.cjs is missing beside the program; build it with `npm run build`");
+  if (program === undefined)
+    throw new Error("network-probe.cjs is missing beside the program; build it with `npm run build`");
   return program;
 }
 

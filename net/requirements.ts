@@ -151,7 +151,14 @@ async function missingRules(): Promise<MissingPart[]> {
 
 function missingIpv6(): MissingPart[] {
   if (existsSync("/proc/sys/net/ipv6")) return [];
-  return [{ part: "ipv6", reason: "this kernel has no IPv6: jobs get none", mend: "boot without ipv6.disable=1", fatal: false }];
+  return [
+    {
+      part: "ipv6",
+      reason: "this kernel has no IPv6: jobs get none",
+      mend: "boot without ipv6.disable=1",
+      fatal: false,
+    },
+  ];
 }
 
 /** Throws NetworkError (unavailable) with the first fatal part that is missing. */

@@ -1,7 +1,8 @@
 // From checked policies to nftables text (nft(8)). Pure; nothing that a user typed is in it but numbers and addresses that
 // were parsed and printed again. Jobs are keys of sets and maps, so the number of rules never changes.
-import { type Family, formatCidr } from "./addresses.ts";
+
 import type { AddressPlan, SlotAddresses } from "./address-pool.ts";
+import { type Family, formatCidr } from "./addresses.ts";
 import { bridgePrefix, portName, portPrefix, tableName } from "./names.ts";
 import { type JobPolicy, ofFamily, type ServerPolicy, type Target } from "./policy.ts";
 
@@ -103,6 +104,10 @@ function bridgeElements({ tag, plan }: RulesetInput, bridge: number): Elements[]
   ];
 }
 
+/**
+ * Layer 3. What is refused is answered, so that programs fail at once: TCP by a reset, because the kernel sends one
+ * unreachable message a second to one address and none beside a redirect (icmp(7), icmp_ratelimit).
+ */
 function inetTable({ tag, plan }: RulesetInput): string {
   const bridges = `"${bridgePrefix(tag)}*"`;
   const sources = [`ip saddr ${plan.subnets.subnet}`, ...(plan.prefix6 ? [`ip6 saddr ${plan.subnets.prefix6}`] : [])];
@@ -147,6 +152,7 @@ ${families.map(denyRule).join("")}${families.map((family) => openedRules(family,
   chain limits {
 ${families.map(limitRule).join("")}  }
 ${families.map(listChain).join("")}  chain refuse {
+    meta l4proto tcp reject with tcp reset
     reject with icmpx admin-prohibited
   }
   chain dnat_outside {
@@ -259,7 +265,13 @@ function publishElements(tag: string, family: Family, job: string, { publish }: 
 }
 
 /** Entries without a port go to the set `name`, those with one to `name_ports`. */
-function targetElements(tag: string, name: string, family: Family, key: string, targets: readonly Target[]): Elements[] {
+function targetElements(
+  tag: string,
+  name: string,
+  family: Family,
+  key: string,
+  targets: readonly Target[],
+): Elements[] {
   const own = targets.filter(({ cidr }) => cidr.family === family);
   const text = ({ cidr, port }: Target) => `${key}${formatCidr(cidr)}${port === null ? "" : ` . ${port}`}`;
   return [

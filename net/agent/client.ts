@@ -21,7 +21,8 @@ function agentProgram(): string {
   const here = dirname(fileURLToPath(import.meta.url));
   const candidates = [join(here, "main.js"), join(here, "network-agent.cjs"), join(here, "../network-agent.cjs")];
   const program = candidates.find((path) => existsSync(path));
-  if (program === undefined) throw new Error("network-agent.cjs is missing beside the program; build it with `npm run build`");
+  if (program === undefined)
+    throw new Error("network-agent.cjs is missing beside the program; build it with `npm run build`");
   return program;
 }
 

@@ -61,7 +61,8 @@ async function ask(request: ProbeRequest): Promise<ProbeResult> {
     let first: ProbeResult | null = null;
     for (const text of addresses) {
       const left = request.timeoutMs - took();
-      const reason: string = left <= 0 ? "ETIMEDOUT" : tryOne(text, request.target.port, left / (first === null ? 1 : 2));
+      const reason: string =
+        left <= 0 ? "ETIMEDOUT" : tryOne(text, request.target.port, left / (first === null ? 1 : 2));
       const address = formatAddress(parseAddress(text) ?? { family: 4, value: 0n });
       if (reason === "") return { verdict: "reachable", milliseconds: took(), address, reason };
       first ??= { verdict: verdictOf(reason), milliseconds: took(), address, reason };

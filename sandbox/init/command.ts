@@ -9,7 +9,8 @@ import type { SetupFailure } from "../zygote/protocol.ts";
 /** `pending` at the end means that the process died before it could say anything. */
 export type Setup = "pending" | "executed" | SetupFailure;
 
-const largestReport = 64 << 10;
+/** Small, since a fresh buffer is zeroed page by page; a longer report comes in several. */
+const reportChunk = 2 << 10;
 const pidBytes = 4;
 
 export class Command {
@@ -44,7 +45,7 @@ export class Command {
   /** Reads what the set-up reported (steps.ts): the host pid, then `execMark` or the failed step; exec closes the pipe. */
   finish(): void {
     while (this.setup === "pending") {
-      const chunk = Buffer.alloc(largestReport);
+      const chunk = Buffer.alloc(reportChunk);
       const n = read(this.#status, chunk);
       if (n === null || n === 0) return this.#conclude(n === 0);
       this.#report = Buffer.concat([this.#report, chunk.subarray(0, n)]);

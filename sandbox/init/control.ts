@@ -44,6 +44,11 @@ export class ControlSocket {
     if (set.ready(this.#slot) !== 0) this.#acceptAll();
   }
 
+  /** Nobody can connect any more; for a process that goes on without this job. */
+  close(): void {
+    close(this.#listener);
+  }
+
   #acceptAll(): void {
     for (let fd = accept(this.#listener); fd !== null; fd = accept(this.#listener)) {
       this.#connections.add({ fd, frames: new FrameReader(), waiting: false, slot: -1 });

@@ -10,7 +10,7 @@ function nowMs(): number {
 }
 
 export class Deadlines {
-  readonly #timeoutAt: number;
+  #timeoutAt: number;
   #killAt = never;
   #oomLookAt = never;
   #oomLooksLeft = 0;
@@ -32,12 +32,18 @@ export class Deadlines {
     this.#killAt = Math.min(this.#killAt, nowMs() + graceMs);
   }
 
+  /** True once. */
   killDue(): boolean {
-    return nowMs() >= this.#killAt;
+    if (nowMs() < this.#killAt) return false;
+    this.#killAt = never;
+    return true;
   }
 
+  /** True once. */
   timeoutDue(): boolean {
-    return nowMs() >= this.#timeoutAt;
+    if (nowMs() < this.#timeoutAt) return false;
+    this.#timeoutAt = never;
+    return true;
   }
 
   watchOom(): void {

@@ -29,9 +29,12 @@ function reserve(folder: string, name: string): Prepared {
   return { fd, temporary, final: `${folder}/${name}` };
 }
 
-/** Writes the outcome for good: first the record, then the state, each synced before it takes its name. */
+/**
+ * Writes the outcome for good: the record is synced before it takes its name. `state` follows from it, so it is not synced:
+ * after a power cut the server writes it anew.
+ */
 export function writeRecord(prepared: PreparedRecord, record: ExitRecord): void {
-  finish(prepared.exit, `${JSON.stringify(shortened(record))}\n`);
+  finish(prepared.exit, `${JSON.stringify(shortened(record))}\n`, fsyncSync);
   finish(prepared.state, `${stateOf(record)}\n`);
 }
 
@@ -41,10 +44,10 @@ function shortened(record: ExitRecord): ExitRecord {
   return { ...record, message: record.message.slice(0, longestMessage), by: record.by.slice(0, 100) };
 }
 
-function finish({ fd, temporary, final }: Prepared, text: string): void {
+function finish({ fd, temporary, final }: Prepared, text: string, sync?: (fd: number) => void): void {
   const length = writeSync(fd, text, 0);
   ftruncateSync(fd, length);
-  fsyncSync(fd);
+  sync?.(fd);
   closeSync(fd);
   renameSync(temporary, final);
 }

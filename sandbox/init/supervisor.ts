@@ -171,8 +171,8 @@ export class Supervisor {
   #keepDeadlines(): void {
     if (this.#deadlines.oomDue() && this.#parts.group.oomKills() > 0) this.#killAll({ cause: "OOM" });
     if (this.#deadlines.killDue()) this.#killAll(this.#ending ?? { cause: "TIMEOUT" });
-    if (this.#ending === null && this.#deadlines.timeoutDue()) {
-      this.#ending = { cause: "TIMEOUT" };
+    if (this.#deadlines.timeoutDue()) {
+      this.#ending ??= { cause: "TIMEOUT" }; // a job that is being stopped with a long grace ends now all the same
       this.#signal(SIGTERM);
       this.#signal(SIGCONT);
       this.#deadlines.killIn(timeoutGraceMs);

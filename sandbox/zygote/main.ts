@@ -14,6 +14,7 @@ import { POLLIN, PollSet } from "../sys/poll.ts";
 import { exitNow, fork, setUndumpable, waitFor } from "../sys/process.ts";
 import { blockAllSignals } from "../sys/signals.ts";
 import { type ConfigureMessage, MessageType, type StartMessage } from "./protocol.ts";
+import { rehearsals, rehearse } from "./rehearsal.ts";
 import { forkSelfTest } from "./self-test.ts";
 import { closeUserNamespace, makeJobNamespace, type UserNamespace } from "./user-namespaces.ts";
 
@@ -30,6 +31,7 @@ class Zygote {
   readonly #ownPidNamespace = openSync("/proc/self/ns/pid", "r");
   #configuration: ConfigureMessage | null = null;
   #pooling = false;
+  #rehearsalsLeft = 0;
 
   serve(): never {
     const set = new PollSet();
@@ -37,15 +39,21 @@ class Zygote {
       set.clear();
       const request = set.add(server, POLLIN);
       const children = set.add(this.#children.fd, POLLIN);
-      set.wait(this.#wantsNamespace() ? 0 : -1);
+      set.wait(this.#wantsNamespace() || this.#rehearsalsLeft > 0 ? 0 : -1);
       if (set.ready(request) !== 0) this.#receive();
-      else if (this.#configuration !== null && this.#wantsNamespace()) this.#makeNamespace(this.#configuration);
+      else if (this.#configuration !== null) this.#getReady(this.#configuration);
       if (set.ready(children) !== 0) this.#reap();
     }
   }
 
   #wantsNamespace(): boolean {
     return this.#pooling && this.#ready.length < readyNamespaces;
+  }
+
+  /** One piece of work for the jobs to come, while nobody waits. */
+  #getReady(configuration: ConfigureMessage): void {
+    if (this.#wantsNamespace()) this.#makeNamespace(configuration);
+    else if (this.#rehearsalsLeft > 0) this.#rehearsalsLeft = rehearse(configuration) ? this.#rehearsalsLeft - 1 : 0;
   }
 
   #receive(): void {
@@ -74,6 +82,7 @@ class Zygote {
     mkdirSync(dirname(message.idLocks), { recursive: true, mode: 0o700 });
     this.#configuration = message;
     this.#pooling = true;
+    this.#rehearsalsLeft = message.rehearse ? rehearsals : 0;
     const reason = forkSelfTest();
     if (reason === null) tell(MessageType.ready, { pid: process.pid });
     else tell(MessageType.unfit, { reason });

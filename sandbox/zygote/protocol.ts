@@ -23,6 +23,8 @@ export interface ConfigureMessage {
   readonly stage: string;
   /** File whose bytes are locked by the jobs that use the id range of that number (user-namespaces.ts). */
   readonly idLocks: string;
+  /** True: many jobs will come, so that it pays to get ready for them while nobody waits (rehearsal.ts). */
+  readonly rehearse?: boolean;
 }
 
 export interface StartMessage {

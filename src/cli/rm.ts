@@ -11,6 +11,8 @@ export function rmCommand(): Command {
 
 async function remove(ids: string[], _options: object, command: Command): Promise<void> {
   await withPodium(command, async (podium) => {
-    await forEachJob(podium, ids, async (id) => removeJob(podium, await resolveJob(podium, id)));
+    await forEachJob(podium, ids, async (text) => {
+      await removeJob(podium, await resolveJob(podium, text));
+    });
   });
 }

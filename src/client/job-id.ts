@@ -2,7 +2,7 @@ import type { Podium } from "./connect.ts";
 import { listJobs } from "./jobs.ts";
 
 /** What was typed names no job. */
-export class NoSuchJob extends Error {
+class NoSuchJob extends Error {
   override readonly name = "NoSuchJob";
 }
 

@@ -60,7 +60,6 @@ async function pump(call: Call, source: AsyncIterable<Buffer>, done: AbortSignal
     }
   } finally {
     await send(call, { $case: "stdinEnd", value: {} }, done);
-    if (!done.aborted) call.end();
   }
 }
 

@@ -10,7 +10,7 @@ import {
   statSync,
   writeFileSync,
 } from "node:fs";
-import { join, resolve } from "node:path";
+import { dirname, join, resolve } from "node:path";
 import { DataError } from "./errors.ts";
 import { lockData } from "./executor.ts";
 
@@ -48,7 +48,7 @@ export function openData(folder: string): Data {
 
 function prepare(path: string): void {
   try {
-    mkdirSync(path, { recursive: true, mode: 0o700 });
+    makeFolder(path);
     accessSync(path, constants.W_OK | constants.X_OK);
   } catch (error) {
     const code = (error as NodeJS.ErrnoException).code;
@@ -57,6 +57,13 @@ function prepare(path: string): void {
   if ((statSync(path).mode & 0o022) !== 0) {
     throw new DataError(`${path}: others can write in it`, `chmod go-w ${path}`);
   }
+}
+
+/** With its parents. `mkdir` with `recursive` never comes back from a place like /proc that has no room for folders. */
+function makeFolder(path: string): void {
+  if (existsSync(path) && statSync(path).isDirectory()) return;
+  if (!existsSync(dirname(path))) makeFolder(dirname(path));
+  mkdirSync(path, { mode: 0o700 });
 }
 
 const idBytes = 4;

@@ -205,9 +205,9 @@ export class Executor {
 
   async #spawnZygote(): Promise<ZygoteClient> {
     const { stage, zygotePid } = this.#folders;
-    const zygote = await ZygoteClient.spawn({ cgroup: this.#cgroup, stage, idLocks });
+    const zygote = await ZygoteClient.spawn({ cgroup: this.#cgroup, stage, idLocks, rehearse: true });
     writeFileSync(zygotePid, `${zygote.pid}\n`, { mode: 0o600 });
-    zygote.on("gone", (job) => this.#ended(job));
+    zygote.on("gone", (job) => setImmediate(() => this.#ended(job))); // its start is answered first
     zygote.once("exit", () => this.#zygoteDied());
     this.#zygote = zygote;
     return zygote;

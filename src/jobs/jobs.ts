@@ -59,6 +59,7 @@ export class Jobs {
     const keep = new Set(registry.running().map((job) => String(job.id)));
     const executor = await Executor.open({ ...data, tag: data.id }, keep);
     const jobs = new Jobs(data, registry, executor, policy, log);
+    for (const job of registry.finished()) jobs.#repairState(job);
     await Promise.all(
       registry.running().map((job) => executor.adopt(String(job.id), job.folder, () => jobs.#conclude(job))),
     );
@@ -125,9 +126,15 @@ export class Jobs {
     this.#log.info({ ...fields, cause: exit.cause, exitCode: exit.exitCode }, "ended");
   }
 
+  /** `state` is not synced to the disk as the record is: after a power cut it may be of before, or empty. */
+  #repairState(job: Job): void {
+    if (job.outcome === null || ["COMPLETED", "FAILED"].includes(readState(job.folder))) return;
+    this.#executor.record(job.folder, job.outcome);
+  }
+
   /** The state file changes a moment before its supervisor is gone: who has read it is not told otherwise. */
   #current(job: Job): Job {
-    if (job.outcome === null && readState(job.folder) !== "RUNNING") this.#conclude(job);
+    if (job.outcome === null && job.pid !== 0 && readState(job.folder) !== "RUNNING") this.#conclude(job);
     return job;
   }
 

@@ -25,6 +25,8 @@ export interface Policy {
   readonly defaults: LimitSettings;
   readonly maximum: LimitSettings;
   readonly folders: readonly FolderRule[];
+  /** Podium's own files and folders: nobody may name what holds one or lies in one, whatever the rules say. */
+  readonly own: readonly string[];
 }
 
 const fields = [
@@ -38,8 +40,7 @@ const fields = [
 /** Throws InvalidRequest or NotAllowed naming the field. Paths come back resolved: what was checked is what is used. */
 export function applyPolicy(request: JobRequest, policy: Policy, user: string): JobRequest {
   const { rootfs } = request;
-  const mayName = (field: string, path: string, write: boolean) =>
-    allowedPath(policy.folders, user, field, path, write);
+  const mayName = (field: string, path: string, write: boolean) => allowedPath(policy, user, field, path, write);
   return {
     ...request,
     ...limits(request, policy),
@@ -76,11 +77,14 @@ function limit(field: string, asked: number, usual: number, maximum: number): nu
   throw new InvalidRequest(field, `${value} is above this server's bound`, `ask for at most ${maximum}`);
 }
 
-function allowedPath(rules: readonly FolderRule[], user: string, field: string, path: string, write: boolean): string {
+function allowedPath(policy: Policy, user: string, field: string, path: string, write: boolean): string {
   const resolved = resolvedPath(field, path);
-  const found = rules.filter(
+  const found = policy.folders.filter(
     (rule) => isWithin(resolved, rule.path) && (rule.users.includes("*") || rule.users.includes(user)),
   );
+  if (found.length > 0 && policy.own.some((own) => isWithin(resolved, own) || isWithin(own, resolved))) {
+    throw new NotAllowed(`${field}: ${path} holds or is podium's own data or key, which no job may see`);
+  }
   if (found.some((rule) => rule.write || !write)) return resolved;
   const way = found.length > 0 ? "written" : "named";
   throw new NotAllowed(

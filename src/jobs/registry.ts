@@ -76,6 +76,10 @@ export class Registry {
     return [...this.#jobs.values()].filter((job) => job.outcome === null);
   }
 
+  finished(): Job[] {
+    return [...this.#jobs.values()].filter((job) => job.outcome !== null);
+  }
+
   close(): void {
     this.#ids.close();
   }

@@ -28,7 +28,7 @@ export interface CallEnd extends Disposable {
   readonly gone: boolean;
 }
 
-type Cancellable = Pick<EventEmitter, "on">;
+type Cancellable = Pick<EventEmitter, "on"> & { readonly cancelled: boolean };
 
 /** Dispose it with the call: the server's own end would else hold on to every call there ever was. */
 export function callEnd(call: Cancellable, { ending }: CallContext): CallEnd {
@@ -40,6 +40,7 @@ export function callEnd(call: Cancellable, { ending }: CallContext): CallEnd {
   };
   call.on("cancelled", leave);
   call.on("error", leave);
+  if (call.cancelled) leave(); // before its handler was called
   const end = () => over.abort();
   if (ending.aborted) end();
   else ending.addEventListener("abort", end);

@@ -95,9 +95,10 @@ function readJson(file: string): unknown {
   }
 }
 
-/** Folders are looked up once: a link that somebody puts in place of one later leads nowhere. */
-export function policyOf({ defaults, maximum, folders }: Config): Policy {
-  return { defaults, maximum, folders: folders.map((rule) => ({ ...rule, path: resolved(rule.path) })) };
+/** Folders are looked up once: a link that somebody puts in place of one later leads nowhere. `own`: DATA and keys. */
+export function policyOf({ defaults, maximum, folders }: Config, own: readonly string[]): Policy {
+  const rules = folders.map((rule) => ({ ...rule, path: resolved(rule.path) }));
+  return { defaults, maximum, folders: rules, own: own.map(resolved) };
 }
 
 function resolved(path: string): string {

@@ -1,5 +1,5 @@
 // The server as a whole: from settings to a listening gRPC server over jobs, and back to nothing.
-import { Server } from "@grpc/grpc-js";
+import { logVerbosity, Server, setLogVerbosity } from "@grpc/grpc-js";
 import { HealthService } from "../gen/health.ts";
 import {
   InfoService,
@@ -57,11 +57,12 @@ const graceMs = 1_000;
 
 /** Throws before anything listens when certificates, DATA or host do not serve; each error has its mend. */
 export async function serve(settings: ServeSettings): Promise<RunningServer> {
+  setLogVerbosity(logVerbosity.NONE); // its own lines on stderr are no JSON, and say nothing that an error does not
   const tls = MutualTls.load(settings.files);
   const log = openServerLog(settings.config.logLevel);
   for (const warning of tls.warnings()) log.warn({}, warning);
   const data = openData(settings.data);
-  const jobs = await Jobs.open(data, policyOf(settings.config), log);
+  const jobs = await Jobs.open(data, policyOf(settings.config, [data.path, settings.files.key]), log);
   const ending = new AbortController();
   const server = new Server(channelOptions);
   addServices(server, jobs, { trust: tls, log, ending: ending.signal }, settings);
@@ -97,11 +98,16 @@ class ListenError extends Error {
   readonly mend = "choose another address with --listen HOST:PORT; port 0 picks a free one";
 }
 
+/** grpc-js packs the errors of all addresses that a name has: "No address added out of total 1 resolved errors: [...]". */
+function reasonOf({ message }: Error): string {
+  return /errors: \[(?:listen )?(.*)\]$/s.exec(message)?.[1] ?? message;
+}
+
 function bind(server: Server, address: string, tls: MutualTls): Promise<number> {
   return new Promise((resolve, reject) => {
     server.bindAsync(address, tls, (error, port) => {
       if (error === null) resolve(port);
-      else reject(new ListenError(`${address}: cannot listen there: ${error.message}`));
+      else reject(new ListenError(`${address}: cannot listen there: ${reasonOf(error)}`));
     });
   });
 }

@@ -90,7 +90,7 @@ test("status for people has a line for each thing there is to tell", root, async
 
 test("what a user named cannot reach the terminal of another as control characters", root, async () => {
   await using server = await TestServer.start();
-  await server.podium("alice", ["start", "--", "sleep", "100", "\u001b[2J", "a\nb"]);
+  await server.podium("alice", ["start", "--", "sh", "-c", "sleep 100", "\u001b[2J", "a\nb"]);
   for (const args of [["ps"], ["status", "1"]]) {
     const { stdout } = await server.podium("admin", args);
     assert.not.match(stdout, "\u001b");

@@ -1,5 +1,6 @@
 // podium, its zygote or its init killed in the middle: the job ends or is told of, and the next run sweeps what is left.
-import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, readlinkSync } from "node:fs";
+import { dirname } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import * as assert from "uvu/assert";
 import { familyOf, living } from "../support/processes.ts";
@@ -23,14 +24,28 @@ async function until(condition: () => boolean, what: string): Promise<void> {
   }
 }
 
-/** A running job, its processes, and the scratch folder that it made. */
+/** The throw-away DATA of a running podium, which holds its lock. */
+function scratchFolderOf(pid: number): string {
+  const lock = openFiles(pid).find((path) => /^\/run\/podium\/local-[^/]+\/lock$/.test(path));
+  if (lock === undefined) throw new Error("podium holds no lock");
+  return dirname(lock);
+}
+
+function openFiles(pid: number): string[] {
+  return readdirSync(`/proc/${pid}/fd`).flatMap((fd) => {
+    try {
+      return [readlinkSync(`/proc/${pid}/fd/${fd}`)];
+    } catch {
+      return []; // closed meanwhile
+    }
+  });
+}
+
+/** A running job, its processes, its scratch folder and its control groups. */
 async function victim() {
-  const before = scratchFolders();
   const job = startSandbox(deaf, { input: "" });
   await job.sees("ready");
-  const made = scratchFolders().filter((name) => !before.includes(name));
-  assert.is(made.length, 1, "other podiums run beside this test");
-  const folder = `/run/podium/${made[0]}`;
+  const folder = scratchFolderOf(job.pid);
   const plan = JSON.parse(readFileSync(`${folder}/cgroup.json`, "utf8")) as { roots?: object; root?: string };
   const groups = plan.root === undefined ? (Object.values(plan.roots ?? {}) as string[]) : [plan.root];
   return { job, folder, groups, ...familyOf(job.pid) };

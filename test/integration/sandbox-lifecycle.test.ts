@@ -1,5 +1,6 @@
 // From the start of a command to its end: exit codes, what it is started with, and what `ps` shows.
-import { chmodSync, writeFileSync } from "node:fs";
+import { execFileSync } from "node:child_process";
+import { chmodSync, mkdirSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import * as assert from "uvu/assert";
 import { podiumScript, runSandbox, runScript, startProgram, TestZygote } from "../support/sandbox.ts";
@@ -152,3 +153,38 @@ test("a command begins with plain descriptors, signals, limits, session and umas
   for (const set of ["SigBlk", "SigIgn", "SigCgt"]) assert.ok(lines.includes(`${set}:\t${"0".repeat(16)}`), stdout);
   assert.equal(lines.slice(-5), ["1024", "0022", "/", " 2 2 ?", "sandbox"]);
 });
+
+test(
+  "a rootfs whose passwd is a FIFO, a folder or absurdly large neither hangs nor fails the start",
+  needs,
+  async () => {
+    const kinds: Record<string, (path: string) => void> = {
+      fifo: (path) => void execFileSync("mkfifo", [path]),
+      folder: (path) => mkdirSync(path),
+      large: (path) => writeFileSync(path, `${"x".repeat(8 << 20)}\nroot:x:0:0:root:/late:/bin/sh\n`),
+      hostile: (path) => writeFileSync(path, "root:x:0:0:root:/proc/../../tmp:/bin/sh\n"),
+    };
+    for (const [name, make] of Object.entries(kinds)) {
+      using folder = temporaryFolder();
+      for (const part of ["etc", "usr"]) mkdirSync(join(folder.path, part));
+      for (const part of ["bin", "lib", "lib64"]) symlinkSync(`usr/${part}`, join(folder.path, part));
+      make(join(folder.path, "etc/passwd"));
+      chmodSync(folder.path, 0o755);
+      for (const mode of ["overlay", "ro"]) {
+        const args = [
+          `--rootfs=${folder.path}:${mode}`,
+          "-v",
+          "/usr::/usr",
+          "--timeout=20s",
+          "--",
+          "sh",
+          "-c",
+          "echo ran $HOME",
+        ];
+        const { code, stdout, stderr } = await runSandbox(args);
+        assert.equal([code, stderr], [0, ""], `${name} ${mode}`);
+        assert.is(stdout, name === "hostile" ? "ran /proc/../../tmp\n" : "ran /\n", `${name} ${mode}`);
+      }
+    }
+  },
+);

@@ -91,6 +91,15 @@ test("a slow reader slows the command down instead of filling memory", needs, as
   assert.is((await job.ended).stdout.toString().slice(0, 64), digest);
 });
 
+test("what the pipes still hold when the command has ended reaches a slow reader", needs, async () => {
+  const sizes = [140_000, 170_000, 200_000, 230_000, 260_000];
+  const read = sizes.map((size) => shell(`"$0" sandbox -- head -c ${size} /dev/zero | (sleep 0.8; wc -c)`));
+  assert.equal(
+    (await Promise.all(read)).map(({ stdout }) => Number(stdout)),
+    sizes,
+  );
+});
+
 test("podium's reader that goes away ends the job by SIGPIPE", needs, async () => {
   const piped = await shell('("$0" sandbox -- yes; echo "ended $?" >&2) | head -1');
   assert.is(piped.stdout, "y\n");

@@ -10,6 +10,7 @@ export type PeerCall =
   | { do: "ping"; host: string; timeoutMs: number }
   | { do: "transfer"; host: string; port: number; way: "up" | "down"; seconds: number }
   | { do: "frame"; link: string; hex: string }
+  | { do: "received" }
   | { do: "heard" };
 
 const program = fileURLToPath(new URL("./net-peer-main.js", import.meta.url));
@@ -57,9 +58,14 @@ export class Peer implements AsyncDisposable {
     return this.ask({ do: "ping", host, timeoutMs });
   }
 
-  /** Bytes per second. */
-  async transfer(host: string, port: number, way: "up" | "down", seconds: number): Promise<number> {
-    return Number(await this.ask({ do: "transfer", host, port, way, seconds }));
+  /** Takes (`down`) or sends (`up`) as much as it can for this long. */
+  transfer(host: string, port: number, way: "up" | "down", seconds: number): Promise<string> {
+    return this.ask({ do: "transfer", host, port, way, seconds });
+  }
+
+  /** Bytes that arrived here until now, as client and as server. */
+  async received(): Promise<number> {
+    return Number(await this.ask({ do: "received" }));
   }
 
   frame(link: string, hex: string): Promise<string> {

@@ -67,8 +67,8 @@ export async function outsidePeer(): Promise<Peer> {
   const peer = await Peer.in(namespaceFile(outside.name));
   for (const port of [80, 81]) {
     await peer.listen("tcp", port);
-    await peer.listen("udp", port, "0.0.0.0");
-    await peer.listen("udp", port + 100, "::");
+    // On one address each: an answer from the wildcard would come from another address than was asked.
+    for (const host of [outside.address, outside.other, outside.address6]) await peer.listen("udp", port, host);
   }
   return peer;
 }

@@ -19,7 +19,7 @@ export function stateOf(pid: number): string | null {
 }
 
 /** Pids of the children of a process, the oldest first. */
-export function childrenOf(pid: number): number[] {
+function childrenOf(pid: number): number[] {
   return readFileSync(`/proc/${pid}/task/${pid}/children`, "latin1").split(" ").filter(Boolean).map(Number);
 }
 

@@ -27,6 +27,7 @@ function argvOf({ cmd, argv }: StartRequest): string[] {
   if (argv.length > 0 && cmd !== "") throw new InvalidRequest("cmd", "cmd and argv are both given", "give one of them");
   if (argv.length > 0) return argv;
   if (cmd.trim() === "") throw new InvalidRequest("cmd", "the command is empty", "name a program to run");
+  if (cmd.includes("\0")) throw new InvalidRequest("cmd", "contains a NUL byte, which no program can be given");
   return ["/bin/sh", "-c", cmd];
 }
 

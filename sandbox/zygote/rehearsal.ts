@@ -1,0 +1,107 @@
+// What a fork costs depends on what the parent has done before. Before its jobs come, the zygote goes through what init and
+// the command will do, so that V8 has compiled it and made its inline caches once, not in each child (docs/performance.md).
+// It is the real code in namespaces of its own, which are left for good at the end of each round. What has no way back is
+// not rehearsed: the job's user, capabilities, limits, the filter, and the killing of everybody.
+import { mkdirSync, openSync, writeFileSync } from "node:fs";
+import { createGroup } from "../cgroup/create.ts";
+import type { Group } from "../cgroup/group.ts";
+import { ControlSocket } from "../init/control.ts";
+import { Deadlines } from "../init/deadlines.ts";
+import { type End, exitRecord } from "../init/outcome.ts";
+import { Output } from "../init/output.ts";
+import { prepareRecord, writeRecord } from "../init/record.ts";
+import type { Context } from "../setup/context.ts";
+import { enterNamespaces, nameHost } from "../setup/namespaces.ts";
+import { findProgram } from "../setup/program.ts";
+import { enterRoot } from "../setup/root.ts";
+import type { SandboxSpec } from "../spec.ts";
+import { close, O_DIRECTORY, O_PATH, open } from "../sys/descriptors.ts";
+import { MS_NODEV, MS_NOSUID, mountFilesystem } from "../sys/mounts.ts";
+import { CLONE_NEWCGROUP, CLONE_NEWIPC, CLONE_NEWNET, CLONE_NEWNS, CLONE_NEWUTS, setns } from "../sys/namespaces.ts";
+import { PollSet } from "../sys/poll.ts";
+import type { ConfigureMessage } from "./protocol.ts";
+import { idRange } from "./user-namespaces.ts";
+
+/** After about as many calls V8 no longer changes what it knows of a function. */
+export const rehearsals = 10;
+
+const kinds = { mnt: CLONE_NEWNS, uts: CLONE_NEWUTS, ipc: CLONE_NEWIPC, net: CLONE_NEWNET, cgroup: CLONE_NEWCGROUP };
+
+/** Through JSON, as requests come: V8 tells objects apart by how they were made. */
+const spec: SandboxSpec = JSON.parse(`{
+  "argv": ["true"], "env": { "PATH": "/usr/bin:/bin" }, "cwd": "/", "hostname": "rehearsal", "user": { "uid": 0, "gid": 0 },
+  "rootfs": null, "grants": [], "tmpfs": [], "network": { "kind": "none" },
+  "limits": { "cpus": 0, "memoryBytes": 0, "ioBytesPerSecond": 0, "pids": 512 },
+  "timeoutMs": 0, "seccomp": [], "stdin": "null"
+}`);
+
+/** One round. False when something failed: it will fail at Start too, and be told there with the name of its step. */
+export function rehearse({ cgroup, stage }: ConfigureMessage): boolean {
+  const own = Object.entries(kinds).map(([name, kind]) => ({ kind, fd: openSync(`/proc/self/ns/${name}`, "r") }));
+  let group: Group | null = null;
+  try {
+    group = createGroup(cgroup, { name: `rehearsal-${process.pid}`, limits: spec.limits, disks: [] });
+    const stdio = { in: null, out: -1, err: -1 };
+    const context: Context = { spec, group, userNamespace: -1, idBase: idRange.first, stage, stdio };
+    enterNamespaces(context);
+    mountFilesystem("tmpfs", stage, MS_NOSUID | MS_NODEV, "mode=700");
+    rehearseInit(group, `${stage}/job`);
+    rehearseRoot(context);
+    return true;
+  } catch {
+    return false;
+  } finally {
+    for (const { kind, fd } of own) {
+      setns(fd, kind); // for mnt it also brings the host's root and current directory back; a failure ends the zygote
+      close(fd);
+    }
+    group?.remove();
+  }
+}
+
+function rehearseRoot(context: Context): void {
+  nameHost(context);
+  enterRoot(context);
+  findProgram("true", spec.env.PATH);
+  findProgram("/usr/bin/env", spec.env.PATH);
+}
+
+function rehearseInit(group: Group, folder: string): void {
+  mkdirSync(folder);
+  for (const stream of ["stdout", "stderr"]) writeFileSync(`${folder}/${stream}`, "");
+  const record = prepareRecord(folder);
+  const directory = open(folder, O_PATH | O_DIRECTORY);
+  const control = new ControlSocket(directory);
+  close(directory);
+  const outputs = [new Output(`${folder}/stdout`), new Output(`${folder}/stderr`)];
+  watchOnce(control, outputs);
+  control.close();
+  const usage = { ...group.usage(), memoryBytes: 0, pids: 0 };
+  const times = { startedAtMs: Date.now(), finishedAtMs: Date.now() };
+  const end: End = {
+    status: 0,
+    failure: null,
+    ending: null,
+    outputFailure: "",
+    oomKills: group.oomKills(),
+    ...times,
+    usage,
+  };
+  writeRecord(record, exitRecord(spec, end));
+}
+
+function watchOnce(control: ControlSocket, outputs: readonly Output[]): void {
+  const set = new PollSet();
+  const deadlines = new Deadlines(0);
+  for (const output of outputs) output.closeWriteEnd();
+  control.watch(set);
+  for (const output of outputs) output.watch(set);
+  deadlines.untilNextMs();
+  set.wait(0);
+  control.advance(set, true, () => "on");
+  for (const output of outputs) output.advance(set);
+  deadlines.oomDue();
+  deadlines.killDue();
+  deadlines.timeoutDue();
+  for (const output of outputs) output.drain();
+}

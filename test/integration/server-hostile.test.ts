@@ -1,0 +1,266 @@
+// Clients that go away, stall, flood and reset; and a host that runs out of what a start needs.
+import { spawn, spawnSync } from "node:child_process";
+import { once } from "node:events";
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { connect as connectHttp2, constants } from "node:http2";
+import { connect as connectTcp, type Socket } from "node:net";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { connect as connectTls } from "node:tls";
+import * as assert from "uvu/assert";
+import { Cause, FailureCode, State } from "../../src/gen/podium.ts";
+import { requires, suite } from "../support/suite.ts";
+import { failureOf } from "../support/tls-peers.ts";
+import type { Api } from "./api-client.ts";
+import { groupsOf } from "./job-traces.ts";
+import { LiveServer, residentMiB, until } from "./live-server.ts";
+
+const test = suite("hostile clients and a host without room", { timeoutSeconds: 240 });
+const root = requires("root", "libseccomp");
+
+function descriptorsOf(pid: number): number {
+  return readdirSync(`/proc/${pid}/fd`).length;
+}
+
+/** The server answers a whole job within the given time. */
+async function checkServes(api: Api, within = 3_000): Promise<void> {
+  const start = performance.now();
+  assert.is((await api.wait(await api.startId("exit 3"))).outcome?.exitCode, 3);
+  assert.ok(performance.now() - start < within, `a job took ${Math.round(performance.now() - start)} ms`);
+}
+
+test("L08 calls that the client cancels leave no handle and no harm", root, async () => {
+  await using server = await LiveServer.start({ config: { logLevel: "silent" } });
+  const api = server.api();
+  const id = await api.startId("while :; do echo line; sleep 0.01; done");
+  const cancelSome = async () => {
+    const swallow = () => {};
+    for (let i = 0; i < 50; i++) {
+      const calls = [
+        api.jobs.wait({ id }, swallow),
+        api.statuses.status({ id }, swallow),
+        api.log({ id }),
+        api.log({ id, tailLines: 0n }),
+      ];
+      await sleep(3); // a call of grpc-js that is cancelled before it was sent is sent all the same
+      for (const call of calls) call.cancel();
+    }
+    await sleep(200);
+  };
+  await cancelSome();
+  const before = { files: descriptorsOf(server.pid), memory: residentMiB(server.pid) };
+  for (let round = 0; round < 5; round++) await cancelSome();
+  const after = { files: descriptorsOf(server.pid), memory: residentMiB(server.pid) };
+  console.log(`1,000 cancelled calls: ${JSON.stringify(before)} to ${JSON.stringify(after)}`);
+  assert.ok(after.files <= before.files + 2, "descriptors");
+  assert.ok(after.memory <= before.memory + 40, "memory");
+
+  // A Start that is cancelled may have come through or not, but never half.
+  for (let i = 0; i < 20; i++) {
+    const call = api.starter.start({ ...emptyStart, cmd: "sleep 1000" }, () => {});
+    await sleep(i);
+    call.cancel();
+  }
+  await sleep(500);
+  for (const job of await api.list()) {
+    assert.ok(job.pid > 0n);
+    await api.stop({ id: job.id, graceMs: 0n });
+    assert.equal(groupsOf(server, job.id), []);
+  }
+  // A Stop goes on without the one who asked.
+  const stopped = await api.startId("trap '' TERM; while :; do sleep 0.1; done");
+  const call = api.stopper.stop({ id: stopped, signal: "", graceMs: 200n }, () => {});
+  await sleep(100);
+  call.cancel();
+  assert.is((await api.wait(stopped)).outcome?.cause, Cause.STOPPED);
+});
+
+const emptyStart = {
+  cmd: "",
+  cpu: 0,
+  mem: 0n,
+  io: 0n,
+  argv: [],
+  env: [],
+  cwd: "",
+  hostname: "",
+  user: undefined,
+  pids: 0n,
+  timeoutMs: 0n,
+  name: "",
+  stdin: false,
+  rootfs: undefined,
+  grants: [],
+  seccomp: "",
+};
+
+test("L09 a client killed while it streams leaves the job running and its log complete", root, async () => {
+  await using server = await LiveServer.start();
+  const api = server.api();
+  const id = await api.startId("for i in $(seq 1 200); do echo tick $i; sleep 0.01; done");
+  const profile = join(server.certs, "alice.podium");
+  const script = [process.execPath, join(import.meta.dirname, "killed-client.js"), profile, String(id)] as const;
+  const client = spawn(script[0], script.slice(1), { stdio: ["ignore", "pipe", "inherit"] });
+  await once(client.stdout, "data");
+  const files = descriptorsOf(server.pid);
+  client.kill("SIGKILL");
+  await once(client, "exit");
+  await until("the server lets go", () => descriptorsOf(server.pid) < files);
+  assert.is((await api.info(id)).state, State.RUNNING);
+  const { stdout } = await api.output({ id });
+  assert.is(String(stdout), Array.from({ length: 200 }, (_, n) => `tick ${n + 1}\n`).join(""));
+  assert.is((await api.wait(id)).outcome?.exitCode, 0);
+});
+
+test("T17 2,000 idle TLS connections and stalled ones do not stop other users", root, async () => {
+  await using server = await LiveServer.start();
+  const api = server.api();
+  await checkServes(api);
+  const before = residentMiB(server.pid);
+  const { secureContext } = server.connectionOf("bob");
+  const options = { host: "127.0.0.1", port: server.port, secureContext, ALPNProtocols: ["h2"] };
+  const idle: Socket[] = [];
+  const open = async () => {
+    const socket = connectTls({ ...options, checkServerIdentity: () => undefined });
+    socket.on("error", () => {});
+    await once(socket, "secureConnect");
+    idle.push(socket);
+  };
+  for (let i = 0; i < 2000; i += 50) await Promise.all(Array.from({ length: 50 }, open));
+  const stalled = Array.from({ length: 200 }, () => {
+    const socket = connectTcp(server.port, "127.0.0.1", () => socket.write("\x16\x03\x01"));
+    return socket.on("error", () => {});
+  });
+  await checkServes(api);
+  await checkServes(server.api("alice"));
+  const grown = residentMiB(server.pid) - before;
+  console.log(
+    `2,000 idle connections: the server's memory grew by ${grown} MiB, to ${descriptorsOf(server.pid)} descriptors`,
+  );
+  assert.ok(grown < 400, `${grown} MiB`);
+  for (const socket of [...idle, ...stalled]) socket.destroy();
+  await until("the server lets go", () => descriptorsOf(server.pid) < 100);
+});
+
+test("T17 rapid resets are bounded and do not stop other users", root, async () => {
+  await using server = await LiveServer.start();
+  const api = server.api();
+  await checkServes(api);
+  const before = residentMiB(server.pid);
+  const { secureContext } = server.connectionOf("bob");
+  let [sent, ended] = [0, 0];
+  const attack = async () => {
+    const session = connectHttp2(`https://127.0.0.1:${server.port}`, {
+      secureContext,
+      checkServerIdentity: () => undefined,
+    });
+    session.on("error", () => {});
+    session.once("close", () => ended++);
+    for (let i = 0; i < 3000 && !session.closed && !session.destroyed; i++) {
+      const stream = session.request({
+        ":method": "POST",
+        ":path": "/podium.Logger/Log",
+        "content-type": "application/grpc",
+      });
+      stream.on("error", () => {});
+      stream.close(constants.NGHTTP2_CANCEL);
+      sent++;
+      if (i % 50 === 0) await sleep(1);
+    }
+    await sleep(100);
+    session.destroy();
+  };
+  const attacks = Promise.all(Array.from({ length: 6 }, attack));
+  await checkServes(api, 10_000);
+  await attacks;
+  await checkServes(api);
+  const grown = residentMiB(server.pid) - before;
+  console.log(`${sent} streams reset on 6 connections (${ended} closed): the server's memory grew by ${grown} MiB`);
+  assert.ok(grown < 200, `${grown} MiB`);
+});
+
+test("L21 a full disk refuses starts with the cause and leaves nothing; room makes them work again", root, async () => {
+  await using server = await LiveServer.start();
+  await server.stop();
+  const mounted = spawnSync("mount", ["-t", "tmpfs", "-o", "size=1m,mode=0700", "podium-test", server.data]);
+  assert.is(mounted.status, 0, String(mounted.stderr));
+  try {
+    await server.restart();
+    const api = server.api();
+    await checkServes(api);
+    const running = await api.startId("read line; exit 7 < /dev/zero");
+    await api.wait(running);
+    const filler = join(server.data, "filler");
+    for (const spare of [0, 1, 2, 3, 4, 5, 6, 8]) {
+      spawnSync("dd", ["if=/dev/zero", `of=${filler}`, "bs=4k"]);
+      spawnSync("truncate", ["-s", `-${spare * 4096}`, filler]);
+      const before = readdirSync(join(server.data, "jobs"));
+      const { response } = await api.start({ cmd: "echo hello" });
+      if (response?.$case === "success") {
+        await api.wait(response.value.id);
+        await api.remove(response.value.id);
+      } else {
+        assert.match(response?.value.msg ?? "", /ENOSPC|no space left/i);
+        const info = await api.list(true);
+        assert.ok(info.every(({ state }) => state !== State.RUNNING));
+        assert.equal(groupsOf(server, response?.value.id ?? 0n), []);
+        if (response?.value.code === FailureCode.SERVER_ERROR) {
+          assert.equal(readdirSync(join(server.data, "jobs")), before, "no folder is left");
+        } else await api.remove(response?.value.id ?? 0n);
+      }
+      spawnSync("rm", [filler]);
+    }
+    await checkServes(api);
+    await server.stop();
+  } finally {
+    await server.kill();
+    spawnSync("umount", [server.data]);
+  }
+  await server.restart();
+});
+
+test("L21 a start for which no descriptors are left fails with the cause, and the next one works", root, async () => {
+  await using server = await LiveServer.start();
+  const api = server.api();
+  await checkServes(api);
+  const limit = (pid: number, files: string) =>
+    assert.is(spawnSync("prlimit", [`--pid=${pid}`, `--nofile=${files}:`]).status, 0);
+  for (const pid of [server.pid, server.zygotePid]) {
+    const was = /^Max open files\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/limits`, "utf8"))?.[1] ?? "1024";
+    limit(pid, "4");
+    const failures: string[] = [];
+    for (let i = 0; i < 20; i++) {
+      const { response } = await api.start({ cmd: "exit 3" });
+      if (response?.$case !== "failure") continue;
+      failures.push(response.value.msg);
+      assert.equal(groupsOf(server, response.value.id), []);
+    }
+    limit(pid, was);
+    console.log(`${failures.length} of 20 starts failed, as ${failures[0]}`);
+    assert.ok(failures.length > 0);
+    for (const message of failures) assert.match(message, /EMFILE|too many open files/i);
+    await checkServes(api);
+    assert.equal(await api.list(), []);
+  }
+});
+
+test("L21 a control group that cannot be made fails the start with the cause, and leaves nothing", root, async () => {
+  await using server = await LiveServer.start();
+  const api = server.api();
+  const first = await api.startId("sleep 1000");
+  const folder = groupsOf(server, first)[0] ?? "";
+  const next = first + 1n;
+  // Somebody sits on the name that the next job's group will have.
+  mkdirSync(join(folder, "..", String(next)));
+  const { response } = await api.start({ cmd: "echo never" });
+  assert.ok(response?.$case === "failure");
+  assert.is(response.value.id, next);
+  assert.is(response.value.code, FailureCode.START_FAILED);
+  assert.match(response.value.msg, /cgroup|group/);
+  const { outcome } = await api.info(next);
+  assert.equal([outcome?.cause, outcome?.step], [Cause.START_FAILED, "cgroup"]);
+  assert.equal(groupsOf(server, next), []);
+  await checkServes(api);
+  writeFileSync(join(server.data, "probe"), "");
+  assert.is((await failureOf(api.remove(first))).code, 9);
+});

@@ -1,0 +1,239 @@
+import { createHash } from "node:crypto";
+import { readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { status } from "@grpc/grpc-js";
+import * as assert from "uvu/assert";
+import { LogStream } from "../../src/gen/podium.ts";
+import { requires, suite } from "../support/suite.ts";
+import { failureOf } from "../support/tls-peers.ts";
+import { type Api, collect } from "./api-client.ts";
+import { cpuSeconds, LiveServer, residentMiB, until } from "./live-server.ts";
+
+const test = suite("log streams");
+const root = requires("root", "libseccomp");
+
+function sha256(bytes: Buffer): string {
+  return createHash("sha256").update(bytes).digest("hex");
+}
+
+async function textOf(api: Api, request: Parameters<Api["output"]>[0]): Promise<string> {
+  return String((await api.output(request)).stdout);
+}
+
+test("S01 readers attached before, during and after the job get the same full output", root, async () => {
+  await using server = await LiveServer.start();
+  const api = server.api();
+  const starting = api.startId("seq 1 30000; sleep 0.3; seq 30001 60000; echo err >&2; sleep 0.2; echo -n end");
+  const id = await starting;
+  const early = [api.output({ id }), server.api().output({ id })];
+  await sleep(350);
+  const middle = api.output({ id });
+  const half = api.output({ id, stdoutOffset: 100_000n });
+  await api.wait(id);
+  const late = await api.output({ id });
+  const file = readFileSync(join(server.data, "jobs", String(id), "stdout"));
+  assert.match(String(file), /^1\n2\n[\d\n]*\n60000\nend$/);
+  for (const output of [...(await Promise.all([...early, middle])), late]) {
+    assert.is(sha256(output.stdout), sha256(file));
+    assert.is(String(output.stderr), "err\n");
+  }
+  assert.is(sha256((await half).stdout), sha256(file.subarray(100_000)));
+});
+
+test(
+  "S02 binary output arrives byte for byte: NUL, invalid UTF-8, lone CR, single bytes, 64 MiB without newline",
+  root,
+  async () => {
+    await using server = await LiveServer.start();
+    const api = server.api();
+    const program = `import os, time
+every = bytes(range(256)) * 3 + b"\\r\\xff\\xfe\\x00\\xed\\xa0\\x80\\xf5\\xc3"
+for byte in every: os.write(1, bytes([byte]))
+time.sleep(0.05)
+line = bytes(range(11, 256)) * 1000
+left = 64 << 20
+while left > 0:
+  left -= os.write(1, line[:left])
+os.write(2, every)
+os.write(1, b"\\xe2\\x82")
+`;
+    const id = await api.startId({ argv: ["python3", "-c", program] });
+    const { stdout, stderr } = await api.output({ id });
+    const every = Buffer.concat([...Array(3).fill(Buffer.from(Array.from({ length: 256 }, (_, n) => n)))] as Buffer[]);
+    const odd = Buffer.from("\r\xff\xfe\x00\xed\xa0\x80\xf5\xc3", "latin1");
+    assert.is(stdout.length, every.length + odd.length + (64 << 20) + 2);
+    assert.ok(stderr.equals(Buffer.concat([every, odd])));
+    assert.ok(stdout.subarray(0, stderr.length).equals(stderr));
+    assert.ok(stdout.subarray(-2).equals(Buffer.from([0xe2, 0x82])));
+    assert.is(sha256(stdout), sha256(readFileSync(join(server.data, "jobs", String(id), "stdout"))));
+  },
+);
+
+test("S03 of 50 readers one never reads: the others complete, and the server's memory is bounded", root, async () => {
+  await using server = await LiveServer.start({ config: { logLevel: "silent" } });
+  const api = server.api();
+  const mebibytes = 12;
+  const id = await api.startId(`sleep 0.5; head -c ${mebibytes}M /dev/zero; sleep 0.3`);
+  const stopped = server.api().log({ id });
+  stopped.pause();
+  const apis = Array.from({ length: 7 }, () => server.api());
+  const before = residentMiB(server.pid);
+  let peak = before;
+  const watch = setInterval(() => {
+    peak = Math.max(peak, residentMiB(server.pid));
+  }, 50);
+  const sizes = await Promise.all(Array.from({ length: 49 }, (_, n) => sizeOf(apis[n % apis.length] as Api, id)));
+  clearInterval(watch);
+  assert.equal(new Set(sizes), new Set([mebibytes << 20]));
+  console.log(`49 readers of ${mebibytes} MiB, one stopped: server from ${before} to at most ${peak} MiB resident`);
+  assert.ok(peak - before < 150, `it grew by ${peak - before} MiB`);
+  stopped.resume();
+  assert.is((await collect(stopped)).stdout.length, mebibytes << 20);
+});
+
+/** Bytes of stdout, none of them kept. */
+async function sizeOf(api: Api, id: bigint): Promise<number> {
+  let size = 0;
+  for await (const { response } of api.log({ id })) {
+    if (response?.$case === "success") size += response.value.stdout.length;
+  }
+  return size;
+}
+
+test("S04 a last line without newline and output from just before the end arrive", root, async () => {
+  await using server = await LiveServer.start();
+  const api = server.api();
+  for (let i = 0; i < 30; i++) {
+    const id = await api.startId(`printf 'first\\nlast ${i}'; printf 'error ${i}' >&2`);
+    const { stdout, stderr } = await api.output({ id });
+    assert.is(String(stdout), `first\nlast ${i}`);
+    assert.is(String(stderr), `error ${i}`);
+  }
+  const id = await api.startId("head -c 200000 /dev/zero; kill -9 $$");
+  assert.is((await api.output({ id })).stdout.length, 200_000);
+});
+
+test("S07 stdout and stderr are never mixed up, and each can be had alone", root, async () => {
+  await using server = await LiveServer.start();
+  const api = server.api();
+  const id = await api.startId("for i in $(seq 2000); do echo out $i; echo err $i >&2; done");
+  const expected = (name: string) => Array.from({ length: 2000 }, (_, n) => `${name} ${n + 1}\n`).join("");
+  const both = await api.output({ id });
+  assert.is(String(both.stdout), expected("out"));
+  assert.is(String(both.stderr), expected("err"));
+  const out = await api.output({ id, stream: LogStream.STDOUT });
+  assert.equal([String(out.stdout), out.stderr.length], [expected("out"), 0]);
+  const err = await api.output({ id, stream: LogStream.STDERR });
+  assert.equal([out.stdout.length, String(err.stderr)], [expected("out").length, expected("err")]);
+  const refusal = await failureOf(collect(api.log({ id, stream: "NOSUCH" as never })));
+  assert.is(refusal.code, status.INVALID_ARGUMENT);
+});
+
+test("S08 an idle follow uses no CPU, and a write reaches the client within 50 ms", root, async () => {
+  await using server = await LiveServer.start();
+  const api = server.api();
+  const quiet = await api.startId("sleep 1000");
+  const idle = Array.from({ length: 20 }, () => api.log({ id: quiet }));
+  for (const stream of idle) stream.resume();
+  await sleep(1500);
+  const before = cpuSeconds(server.pid);
+  await sleep(6000);
+  const perMinute = ((cpuSeconds(server.pid) - before) * 60) / 6;
+  console.log(
+    `20 idle followers: ${perMinute.toFixed(2)} s of cpu time in 60 s, ${(perMinute / 20).toFixed(3)} s each`,
+  );
+  assert.ok(perMinute < 1.2, `${perMinute} s of cpu time in 60 s`);
+  for (const stream of idle) stream.cancel();
+
+  const job = ["python3", "-uc", "import time\nfor i in range(60): print(time.time(), flush=True); time.sleep(0.03)"];
+  const delays: number[] = [];
+  for await (const { response } of api.log({ id: await api.startId({ argv: job }) })) {
+    const written = Number(
+      String(response?.$case === "success" ? response.value.stdout : "")
+        .split("\n")
+        .at(-2),
+    );
+    delays.push(Date.now() - written * 1000);
+  }
+  const median = delays.sort((a, b) => a - b)[Math.floor(delays.length / 2)] ?? Number.NaN;
+  console.log(`from write to client: median ${median.toFixed(1)} ms of ${delays.length}`);
+  assert.ok(delays.length > 30);
+  assert.ok(median < 50, `median ${median} ms`);
+});
+
+test("S10 a job cannot open its own job folder", root, async () => {
+  await using server = await LiveServer.start();
+  const api = server.api();
+  const folder = join(server.data, "jobs");
+  const look = `ls ${folder} || echo hidden; for p in /proc/[0-9]*; do ls -l $p/fd $p/root/ $p/cwd/ 2>/dev/null; done; cat /proc/self/mountinfo`;
+  const { stdout } = await api.output({ id: await api.startId(look) });
+  assert.match(String(stdout), /^hidden\n/);
+  assert.not.match(String(stdout).replace(/^hidden\n/, ""), new RegExp(server.data));
+});
+
+test(
+  "S11 tail, offset, snapshot and follow combine as documented (since and until are no options yet)",
+  root,
+  async () => {
+    await using server = await LiveServer.start();
+    const api = server.api();
+    const id = await api.startId("seq 1 5; printf six; sleep 0.4; echo; seq 7 8; sleep 1000");
+    await until("the first lines", () => server.jobFile(id, "stdout") === "1\n2\n3\n4\n5\nsix");
+    const now = (request: Parameters<Api["output"]>[0]) => textOf(api, { id, snapshot: true, ...request });
+    assert.is(await now({}), "1\n2\n3\n4\n5\nsix");
+    assert.is(await now({ tailLines: 0n }), "");
+    assert.is(await now({ tailLines: 1n }), "six");
+    assert.is(await now({ tailLines: 2n }), "5\nsix");
+    assert.is(await now({ tailLines: 6n }), "1\n2\n3\n4\n5\nsix");
+    assert.is(await now({ tailLines: 2n ** 63n - 1n }), "1\n2\n3\n4\n5\nsix");
+    assert.is(await now({ stdoutOffset: 9n }), "\nsix");
+    assert.is(await now({ stdoutOffset: 1_000n }), "");
+    const following = [
+      textOf(api, { id, tailLines: 0n }),
+      textOf(api, { id, tailLines: 1n }),
+      textOf(api, { id, stdoutOffset: 14n }),
+    ];
+    await until("the rest", () => server.jobFile(id, "stdout").endsWith("8\n"));
+    await api.stop({ id, graceMs: 0n });
+    assert.equal(await Promise.all(following), ["\n7\n8\n", "six\n7\n8\n", "7\n8\n"]);
+    assert.is(await textOf(api, { id, tailLines: 2n }), "7\n8\n");
+    const wrong: [Parameters<Api["output"]>[0], RegExp][] = [
+      [{ tailLines: -1n }, /^tail_lines: -1 is not a number of lines/],
+      [{ tailLines: 1n, stdoutOffset: 1n }, /^tail_lines: an offset is given too/],
+      [{ stdoutOffset: -1n }, /^stdout_offset: -1 is not an offset/],
+      [{ stderrOffset: 2n ** 63n - 1n }, /^stderr_offset: /],
+    ];
+    for (const [request, details] of wrong) {
+      const refusal = await failureOf(collect(api.log({ id, ...request })));
+      assert.is(refusal.code, status.INVALID_ARGUMENT);
+      assert.match(refusal.details, details);
+    }
+  },
+);
+
+test("a snapshot of a job that floods ends at the size of its beginning, a cut character with it", root, async () => {
+  await using server = await LiveServer.start();
+  const api = server.api();
+  const flood = await api.startId("yes");
+  await until("a flood", () => statSync(join(server.data, "jobs", String(flood), "stdout")).size > 1 << 20);
+  const { stdout } = await api.output({ id: flood, snapshot: true });
+  await api.stop({ id: flood, graceMs: 0n });
+  assert.ok(stdout.length > 1 << 20);
+  const cut = await api.startId("printf '\\342\\202'; sleep 1000");
+  await until("the bytes", () => statSync(join(server.data, "jobs", String(cut), "stdout")).size === 2);
+  assert.equal((await api.output({ id: cut, snapshot: true })).stdout, Buffer.from([0xe2, 0x82]));
+});
+
+test("F18 the jobs folder is closed to other users of the host", root, async () => {
+  await using server = await LiveServer.start();
+  const api = server.api();
+  const id = await api.startId("echo secret");
+  await api.wait(id);
+  const folder = join(server.data, "jobs", String(id));
+  const modeOf = (path: string) => statSync(path).mode & 0o7777;
+  for (const path of [server.data, join(server.data, "jobs"), folder]) assert.is(modeOf(path), 0o700, path);
+  for (const name of readdirSync(folder)) assert.is(modeOf(join(folder, name)) & 0o077, 0, name);
+  for (const name of ["state", "stdout", "stderr", "pid"]) assert.ok(readdirSync(folder).includes(name), name);
+  writeFileSync(join(server.data, "probe"), "");
+});
