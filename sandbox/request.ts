@@ -35,7 +35,7 @@ export class RequestError extends Error {
   }
 }
 
-export const defaultPids = 512;
+const defaultPids = 512;
 const defaultPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 /** execve(2): MAX_ARG_STRLEN for one string; all of them together must leave room in the kernel's 2 MiB. */
 const longestString = 128 * 1024 - 1;

@@ -38,10 +38,6 @@ export interface StartMessage {
   readonly bound: boolean;
 }
 
-export interface ReadyMessage {
-  readonly pid: number;
-}
-
 /** The kernel or libc does not let a forked Node live: nothing can be started here. */
 export interface UnfitMessage {
   readonly reason: string;

@@ -97,16 +97,13 @@ export function addJobOptions(command: Command): Command {
     .option("--timeout <DURATION>", "ends it after this time", duration)
     .option("--rootfs <DIR[:MODE]>", "folder that becomes its /; MODE is overlay (default), ro or rw", rootfsOf)
     .option("-v, --dir <HOST[::GUEST][:ro|rw]>", "folder of the host it may see; repeatable", grantOf)
+    .option("--tmpfs <GUEST[:SIZE]>", "empty folder in memory; repeatable", scratchOf)
     .option("-e, --env <NAME=VALUE>", "environment variable; repeatable", another)
     .option("-w, --cwd <DIR>", "folder it starts in (default /)")
     .option("-u, --user <UID[:GID]>", "user it runs as inside (default 0)", userIds)
     .option("--hostname <NAME>", "its host name")
     .option("--net <MODE>", "network: none", "none")
     .option("--seccomp <PROFILE>", "default, unconfined, or an OCI profile in a file", "default");
-}
-
-export function addTmpfsOption(command: Command): Command {
-  return command.option("--tmpfs <GUEST[:SIZE]>", "empty folder in memory; repeatable", scratchOf);
 }
 
 function localGrant({ source, target, writable }: GrantOption): Grant {

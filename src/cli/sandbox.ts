@@ -6,7 +6,7 @@ import { runLocally } from "../local/run.ts";
 import { refuseUndecodableArguments } from "./argument-bytes.ts";
 import { exitCodeOf } from "./exit-code.ts";
 import { CliError } from "./failure.ts";
-import { addJobOptions, addTmpfsOption, type JobOptions, requestOf } from "./job-options.ts";
+import { addJobOptions, type JobOptions, requestOf } from "./job-options.ts";
 
 export function sandboxCommand(): Command {
   const command = new Command("sandbox")
@@ -15,7 +15,7 @@ export function sandboxCommand(): Command {
     .argument("<command...>", "program and its arguments")
     .passThroughOptions()
     .action(runSandbox);
-  return addTmpfsOption(addJobOptions(command));
+  return addJobOptions(command);
 }
 
 async function runSandbox(argv: string[], options: JobOptions): Promise<void> {

@@ -35,6 +35,7 @@ export function startRequestOf(what: Runnable, options: StartOptions, stdin: boo
     user: options.user,
     rootfs: options.rootfs && rootfsOf(options.rootfs),
     grants: (options.dir ?? []).map(grantOf),
+    tmpfs: (options.tmpfs ?? []).map(({ target, sizeBytes }) => ({ target, sizeBytes: BigInt(sizeBytes) })),
     seccomp: seccompOf(options.seccomp),
   });
 }

@@ -488,6 +488,8 @@ export interface StartRequest {
   grants: Grant[];
   /** Seccomp filter: `default`, `unconfined`, or a profile as OCI JSON text. Default: `default`. */
   seccomp: string;
+  /** Empty writable folders in memory, charged to the job and gone with it. Default: none beside /tmp, /var/tmp and HOME. */
+  tmpfs: Tmpfs[];
 }
 
 /** Ids as the job sees them, 0 to 65535. */
@@ -514,6 +516,14 @@ export interface Grant {
   target: string;
   /** Default: read-only. */
   writable: boolean;
+}
+
+/** An empty folder in memory. */
+export interface Tmpfs {
+  /** Absolute path inside; made when it is missing. Required. */
+  target: string;
+  /** Bytes it may hold. Default: half of the server's memory. */
+  sizeBytes: bigint;
 }
 
 /** The answer to Start. */
@@ -918,6 +928,7 @@ function createBaseStartRequest(): StartRequest {
     rootfs: undefined,
     grants: [],
     seccomp: "",
+    tmpfs: [],
   };
 }
 
@@ -982,6 +993,9 @@ export const StartRequest: MessageFns<StartRequest> = {
     }
     if (message.seccomp !== "") {
       writer.uint32(218).string(message.seccomp);
+    }
+    for (const v of message.tmpfs) {
+      Tmpfs.encode(v!, writer.uint32(226).fork()).join();
     }
     return writer;
   },
@@ -1127,6 +1141,14 @@ export const StartRequest: MessageFns<StartRequest> = {
             message.seccomp = reader.string();
             continue;
           }
+          case 28: {
+            if (tag !== 226) {
+              break;
+            }
+
+            message.tmpfs.push(Tmpfs.decode(reader, reader.uint32()));
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1162,6 +1184,7 @@ export const StartRequest: MessageFns<StartRequest> = {
       : undefined;
     message.grants = object.grants?.map((e) => Grant.fromPartial(e)) || [];
     message.seccomp = object.seccomp ?? "";
+    message.tmpfs = object.tmpfs?.map((e) => Tmpfs.fromPartial(e)) || [];
     return message;
   },
 };
@@ -1375,6 +1398,76 @@ export const Grant: MessageFns<Grant> = {
     message.source = object.source ?? "";
     message.target = object.target ?? "";
     message.writable = object.writable ?? false;
+    return message;
+  },
+};
+
+function createBaseTmpfs(): Tmpfs {
+  return { target: "", sizeBytes: 0n };
+}
+
+export const Tmpfs: MessageFns<Tmpfs> = {
+  encode(message: Tmpfs, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.target !== "") {
+      writer.uint32(10).string(message.target);
+    }
+    if (message.sizeBytes !== 0n) {
+      if (BigInt.asIntN(64, message.sizeBytes) !== message.sizeBytes) {
+        throw new globalThis.Error("value provided for field message.sizeBytes of type int64 too large");
+      }
+      writer.uint32(16).int64(message.sizeBytes);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): Tmpfs {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseTmpfs();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.target = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.sizeBytes = reader.int64() as bigint;
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create<I extends Exact<DeepPartial<Tmpfs>, I>>(base?: I): Tmpfs {
+    return Tmpfs.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<Tmpfs>, I>>(object: I): Tmpfs {
+    const message = createBaseTmpfs();
+    message.target = object.target ?? "";
+    message.sizeBytes = (object.sizeBytes !== undefined && object.sizeBytes !== null) ? BigInt(object.sizeBytes) : 0n;
     return message;
   },
 };

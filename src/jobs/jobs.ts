@@ -96,7 +96,7 @@ export class Jobs {
       const failure = error instanceof StepFailed ? error : new StepFailed("server", "", (error as Error).message);
       this.#log.info({ ...fields, step: failure.step, errno: failure.errno }, "start failed");
       this.#recordFailedStart(job, failure);
-      throw new StartFailed(job.id, failure.message);
+      throw new StartFailed(job.id, job.outcome?.message ?? failure.message);
     }
   }
 

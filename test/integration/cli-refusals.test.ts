@@ -14,7 +14,7 @@ const refusals: readonly (readonly [args: readonly string[], why: RegExp])[] = [
   [["run", ""], /argv: the command is empty/],
   [["run", "--no-such-option", "true"], /unknown option '--no-such-option'/],
   [["run", "-t", "true"], /unknown option '-t'/],
-  [["run", "--tmpfs", "/x", "true"], /unknown option '--tmpfs'/],
+  [["run", "--tmpfs", "/proc/x", "true"], /tmpfs\[0\]: \/proc\/x is podium's own there/],
   [["run", "-d", "--rm", "true"], /'-d, --detach' cannot be used with option '--rm'/],
   [["run", "-d", "-i", "true"], /'-d, --detach' cannot be used with option '-i, --interactive'/],
   [["start"], /no command is given/],

@@ -1,5 +1,6 @@
 // Which folders of the host a request may name: those of the configuration, and no others by any way around.
 import { mkdirSync, renameSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { createServer } from "node:net";
 import { join } from "node:path";
 import { status } from "@grpc/grpc-js";
 import * as assert from "uvu/assert";
@@ -152,4 +153,25 @@ print("over")
   assert.match(String(stdout), /^port no: Connection refused\n/);
   assert.match(String(stdout), /control no: No such file or directory\nsockets 0\nover\n$/);
   assert.not.match(String(stdout), /REACHED/);
+});
+
+test("K18 sockets of the host, with a path or abstract, cannot be reached", root, async () => {
+  await using server = await LiveServer.start();
+  const api = server.api();
+  const [path, name] = [`${server.certs}/host.sock`, `podium-test-${process.pid}`];
+  const listeners = [path, `\0${name}`].map((address) => createServer((socket) => socket.end("host")).listen(address));
+  try {
+    const program = `import socket
+for address in ["${path}", "\\0${name}", "/run/systemd/notify", "/run/dbus/system_bus_socket", "/var/run/docker.sock"]:
+  try:
+    socket.socket(socket.AF_UNIX).connect(address)
+    print("REACHED", address)
+  except OSError as error: print("no", error.strerror)
+`;
+    const { stdout, stderr } = await api.output({ id: await api.startId({ argv: ["python3", "-c", program] }) });
+    assert.is(String(stderr), "");
+    assert.match(String(stdout), /^(no (No such file or directory|Connection refused)\n){5}$/);
+  } finally {
+    for (const listener of listeners) listener.close();
+  }
 });

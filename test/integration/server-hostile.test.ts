@@ -8,7 +8,7 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { connect as connectTls } from "node:tls";
 import * as assert from "uvu/assert";
-import { Cause, FailureCode, State } from "../../src/gen/podium.ts";
+import { Cause, FailureCode, StartRequest, State } from "../../src/gen/podium.ts";
 import { requires, suite } from "../support/suite.ts";
 import { failureOf } from "../support/tls-peers.ts";
 import type { Api } from "./api-client.ts";
@@ -57,7 +57,7 @@ test("L08 calls that the client cancels leave no handle and no harm", root, asyn
 
   // A Start that is cancelled may have come through or not, but never half.
   for (let i = 0; i < 20; i++) {
-    const call = api.starter.start({ ...emptyStart, cmd: "sleep 1000" }, () => {});
+    const call = api.starter.start(StartRequest.create({ cmd: "sleep 1000" }), () => {});
     await sleep(i);
     call.cancel();
   }
@@ -74,25 +74,6 @@ test("L08 calls that the client cancels leave no handle and no harm", root, asyn
   call.cancel();
   assert.is((await api.wait(stopped)).outcome?.cause, Cause.STOPPED);
 });
-
-const emptyStart = {
-  cmd: "",
-  cpu: 0,
-  mem: 0n,
-  io: 0n,
-  argv: [],
-  env: [],
-  cwd: "",
-  hostname: "",
-  user: undefined,
-  pids: 0n,
-  timeoutMs: 0n,
-  name: "",
-  stdin: false,
-  rootfs: undefined,
-  grants: [],
-  seccomp: "",
-};
 
 test("L09 a client killed while it streams leaves the job running and its log complete", root, async () => {
   await using server = await LiveServer.start();

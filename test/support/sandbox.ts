@@ -95,7 +95,7 @@ export function runScript(script: string, options: readonly string[] = []): Prom
 /** What a test asks of a directly driven zygote: a request, and the seccomp profile. */
 export interface TestRequest extends Partial<JobRequest> {
   readonly seccomp?: SeccompChoice;
-  /** The job ends with this zygote's client. */
+  /** Whether the job ends with this process, so that a test that is killed leaves none: true unless said. */
   readonly bound?: boolean;
 }
 
@@ -148,7 +148,7 @@ export class TestZygote implements AsyncDisposable {
       folder,
       spec: specFor(request),
       disks: [],
-      bound: request.bound ?? false,
+      bound: request.bound ?? true,
     });
     return { ...started, folder, finished, control: () => ControlClient.connect(folder) };
   }

@@ -120,7 +120,7 @@ test("a chosen block is as large as the number of jobs asks", () => {
     [0, 20],
     [1, 29],
     [5, 28],
-    [250, 22],
+    [250, 23],
     [1000, 21],
     [4000, 20],
   ] as const) {

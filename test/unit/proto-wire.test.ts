@@ -53,6 +53,7 @@ const additions = record({
   rootfs: fc.option(record({ path: text, mode: fc.constantFrom(podium.RootfsMode.OVERLAY, podium.RootfsMode.RW) }), {
     nil: undefined,
   }),
+  tmpfs: fc.array(record({ target: text, sizeBytes: int64 })),
   grants: fc.array(record({ source: text, target: text, writable: fc.boolean() })),
   seccomp: text,
 });

@@ -66,7 +66,7 @@ test("a failure with a cause shows the cause and what it compared", async () => 
        try { assert.is(1, 2); } catch (cause) { throw new Error("outer", { cause }); }
      });`,
   );
-  assert.match(result.failed[0]?.failure.message ?? "", /^outer\ncaused by Expected[^]*\+\+2 +\(Expected\)/);
+  assert.match(result.failed[0]?.failure.message ?? "", /^outer\ncaused by Expected[\s\S]*\+\+2 +\(Expected\)/);
 });
 
 test("a file that throws while it loads fails", async () => {

@@ -28,7 +28,8 @@ export function session(jobs: Jobs, context: CallContext): SessionServer {
 
 /** Reads no further request while the job reads no input: the stream's own flow control reaches the client. */
 async function attach(jobs: Jobs, caller: Caller, call: AttachCall, signal: AbortSignal): Promise<void> {
-  const requests = call[Symbol.asyncIterator]();
+  // The usual iterator destroys the call when the client half-closes, and with it the answers that are still to be sent.
+  const requests: Requests = call.iterator({ destroyOnReturn: false });
   const first = await nextRequest(requests);
   if (first?.$case !== "open") throw new InvalidRequest("open", "the first request of Attach must be open");
   const job = jobs.find(caller, first.value.id);

@@ -36,7 +36,11 @@ function requestOf(request: StartRequest): JobRequest {
   return {
     argv: argvOf(request),
     env: request.env,
-    grants: request.grants,
+    grants: request.grants.map(({ source, target, writable }) => ({ source, target: target || source, writable })),
+    tmpfs: request.tmpfs.map(({ target, sizeBytes }, i) => ({
+      target,
+      sizeBytes: amount(`tmpfs[${i}].size_bytes`, sizeBytes),
+    })),
     cpus: decimal(request.cpu),
     memoryBytes: amount("mem", request.mem),
     ioBytesPerSecond: amount("io", request.io),
