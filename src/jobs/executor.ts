@@ -282,7 +282,9 @@ function jobControl(client: ControlClient): JobControl {
     signal: (signal) => client.signal(signal),
     stop: (request) => client.stop(request),
     input: async (bytes) => {
-      if (!client.input(bytes)) await Promise.race([once(socket, "drain"), closed]);
+      if (client.input(bytes)) return;
+      const drained = once(socket, "drain").catch(() => {}); // an error is followed by close
+      await Promise.race([drained, closed]);
     },
     inputEnd: () => client.inputEnd(),
     closed,
