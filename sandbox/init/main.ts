@@ -23,7 +23,7 @@ export interface InitContext {
   readonly start: StartMessage;
   readonly cgroup: CgroupPlan;
   readonly stage: string;
-  /** The socket to the server; closed once the job runs, unless the job is bound to it. */
+  /** The socket to the server that started the job; when that server is gone, what is told there goes nowhere. */
   readonly server: number;
   readonly userNamespace: UserNamespace;
 }
@@ -40,6 +40,7 @@ export function runInit(context: InitContext): never {
     const end = supervise(context, initPid);
     writeRecord(record, exitRecord(start.spec, end));
     if (end.failure !== null) tell(context, MessageType.failed, end.failure);
+    tell(context, MessageType.ended, {});
   } catch (error) {
     tell(context, MessageType.failed, failureOf(error));
     exitNow(1);
@@ -85,7 +86,6 @@ function acquire(context: InitContext, initPid: number, group: Group): Parts {
     onExec: (pid, startedAtMs) => {
       writeFileSync(`${start.folder}/pid`, `${pid}\n`, { mode: 0o600 });
       tell(context, MessageType.started, { pid, initPid, startedAtMs });
-      if (!start.bound) close(server);
     },
   };
 }

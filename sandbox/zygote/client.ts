@@ -8,6 +8,7 @@ import { fileURLToPath } from "node:url";
 import { encodeJson, type Frame, FrameReader } from "../frames.ts";
 import {
   type ConfigureMessage,
+  type EndedMessage,
   type FailedMessage,
   type GoneMessage,
   MessageType,
@@ -62,8 +63,11 @@ function zygoteProgram(): string {
   }
 }
 
-/** Emits `gone` with the job's name when its init has been reaped, and `exit` when the zygote itself is no more. */
-export class ZygoteClient extends EventEmitter<{ gone: [string]; exit: [] }> {
+/**
+ * Emits `ended` with the job's name when its outcome is written, `gone` when its init has been reaped too (without `ended`
+ * before it when init was killed), and `exit` when the zygote itself is no more.
+ */
+export class ZygoteClient extends EventEmitter<{ ended: [string]; gone: [string]; exit: [] }> {
   readonly #child: ChildProcess;
   readonly #socket: Socket;
   readonly #frames = new FrameReader();
@@ -148,6 +152,9 @@ export class ZygoteClient extends EventEmitter<{ gone: [string]; exit: [] }> {
         break;
       case MessageType.failed:
         this.#settle((body as FailedMessage).job)?.reject(new StartFailedError(body as FailedMessage));
+        break;
+      case MessageType.ended:
+        this.emit("ended", (body as EndedMessage).job);
         break;
       case MessageType.gone:
         this.#gone((body as GoneMessage).job);

@@ -7,7 +7,8 @@
 //     │                            │ (next request)               │── fork ───────────────────▶│ set-up steps
 //     │                            │                              │◀──── step failed, or exec ─│ exec
 //     │◀───────────────────────────────────────── started | failed│ poll loop …
-//     │                            │◀── exits ────────────────────│ writes exit.json and state
+//     │◀───────────────────────────────────────────────── ended ──│ has written exit.json and state
+//     │                            │◀── exits ────────────────────│
 //     │◀── gone {job 7} ───────────│
 //
 // init answers on the same socket as the zygote: one frame in one write of a stream socket is never torn.
@@ -15,7 +16,16 @@
 import type { CgroupPlan } from "../cgroup/group.ts";
 import type { SandboxSpec } from "../spec.ts";
 
-export const MessageType = { configure: 1, start: 2, ready: 3, started: 4, failed: 5, gone: 6, unfit: 7 } as const;
+export const MessageType = {
+  configure: 1,
+  start: 2,
+  ready: 3,
+  started: 4,
+  failed: 5,
+  gone: 6,
+  unfit: 7,
+  ended: 8,
+} as const;
 
 export interface ConfigureMessage {
   readonly cgroup: CgroupPlan;
@@ -60,6 +70,11 @@ export interface SetupFailure {
 }
 
 export interface FailedMessage extends SetupFailure {
+  readonly job: string;
+}
+
+/** Nothing of the job is left but its init, and its outcome is written. */
+export interface EndedMessage {
   readonly job: string;
 }
 

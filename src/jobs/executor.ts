@@ -184,7 +184,15 @@ export class Executor {
     this.#closed = true;
     for (const control of this.#controls) control.close();
     await this.#zygote?.close();
-    removePlacement(this.#cgroup);
+    await this.#removeGroups();
+  }
+
+  /** The init of a job that has just ended may still be about to exit. */
+  async #removeGroups(): Promise<void> {
+    const deadline = performance.now() + supervisorLookMs;
+    while (removePlacement(this.#cgroup).length > 0 && this.#running.size === 0 && performance.now() < deadline) {
+      await setTimeout(lookEveryMs);
+    }
   }
 
   #checkLimits(limits: Limits, disks: readonly string[]): void {
@@ -207,7 +215,9 @@ export class Executor {
     const { stage, zygotePid } = this.#folders;
     const zygote = await ZygoteClient.spawn({ cgroup: this.#cgroup, stage, idLocks, rehearse: true });
     writeFileSync(zygotePid, `${zygote.pid}\n`, { mode: 0o600 });
-    zygote.on("gone", (job) => setImmediate(() => this.#ended(job))); // its start is answered first
+    for (const event of ["ended", "gone"] as const) {
+      zygote.on(event, (job) => setImmediate(() => this.#ended(job))); // its start is answered first
+    }
     zygote.once("exit", () => this.#zygoteDied());
     this.#zygote = zygote;
     return zygote;

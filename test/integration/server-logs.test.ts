@@ -215,7 +215,7 @@ test(
 test("a snapshot of a job that floods ends at the size of its beginning, a cut character with it", root, async () => {
   await using server = await LiveServer.start();
   const api = server.api();
-  const flood = await api.startId("yes");
+  const flood = await api.startId("yes | head -c 300M; sleep 1000");
   await until("a flood", () => statSync(join(server.data, "jobs", String(flood), "stdout")).size > 1 << 20);
   const { stdout } = await api.output({ id: flood, snapshot: true });
   await api.stop({ id: flood, graceMs: 0n });
