@@ -178,6 +178,7 @@ export class ZygoteClient extends EventEmitter<{ ended: [string]; gone: [string]
   #end(): void {
     this.#unfit ??= "its zygote ended at once (see the message above)";
     this.#ended = true;
+    this.#socket.unref(); // inits hold its other end as long as their jobs run: that must not keep this process
     for (const { reject } of this.#waiting.values()) reject(new StartFailedError(zygoteDied));
     this.#waiting.clear();
     (this as EventEmitter).emit("answer");

@@ -1,4 +1,5 @@
 // The server as a whole: from settings to a listening gRPC server over jobs, and back to nothing.
+import { setMaxListeners } from "node:events";
 import { logVerbosity, Server, setLogVerbosity } from "@grpc/grpc-js";
 import { HealthService } from "../gen/health.ts";
 import {
@@ -64,6 +65,7 @@ export async function serve(settings: ServeSettings): Promise<RunningServer> {
   const data = openData(settings.data);
   const jobs = await Jobs.open(data, policyOf(settings.config, [data.path, settings.files.key]), log);
   const ending = new AbortController();
+  setMaxListeners(0, ending.signal); // every open stream listens
   const server = new Server(channelOptions);
   addServices(server, jobs, { trust: tls, log, ending: ending.signal }, settings);
   try {
