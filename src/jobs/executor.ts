@@ -1,7 +1,7 @@
 // The seam: the only file of src/server and src/jobs that calls sandbox/ and net/. Plain data in, plain data out, so that
 // one day it can move into a root process of its own and the network-facing server can give root up.
 import { once } from "node:events";
-import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, writeFileSync } from "node:fs";
 import { setTimeout } from "node:timers/promises";
 import { wholeDisks } from "../../sandbox/cgroup/block-device.ts";
 import { openGroup } from "../../sandbox/cgroup/create.ts";
@@ -19,7 +19,7 @@ import type { ExitRecord, Limits, SandboxSpec, Usage } from "../../sandbox/spec.
 import { O_CREAT, O_RDWR, open, tryLockByte } from "../../sandbox/sys/descriptors.ts";
 import { StartFailedError, ZygoteClient } from "../../sandbox/zygote/client.ts";
 import { InvalidRequest, StepFailed, Unenforceable } from "./errors.ts";
-import { readState } from "./folder.ts";
+import { readJson, readState } from "./folder.ts";
 import type { JobControl } from "./job-control.ts";
 import { type Started, startedWithoutZygote, supervisorLookMs } from "./orphan-start.ts";
 import { limitFields, refusedField, refusedLimit } from "./refusals.ts";
@@ -270,14 +270,10 @@ function placementFor({ tag, cgroupPlan }: ExecutorFolders, jobsRun: boolean): C
 
 /** null: there was none, or the host has been restarted since and its folders are gone. */
 function readPlan(file: string): CgroupPlan | null {
-  try {
-    const plan = JSON.parse(readFileSync(file, "utf8")) as CgroupPlan;
-    const roots = plan.version === 2 ? [plan.root] : Object.values(plan.roots);
-    return roots.every((root) => existsSync(root)) ? plan : null;
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === "ENOENT" || error instanceof SyntaxError) return null;
-    throw error;
-  }
+  const plan = readJson<CgroupPlan>(file);
+  if (plan === null) return null;
+  const roots = plan.version === 2 ? [plan.root] : Object.values(plan.roots);
+  return roots.every((root) => existsSync(root)) ? plan : null;
 }
 
 function foldersOf(spec: SandboxSpec): string[] {

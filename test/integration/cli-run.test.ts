@@ -53,7 +53,8 @@ test(
 
 test("a tmpfs holds what was asked for, and not more", root, async () => {
   await using server = await TestServer.start();
-  const script = "df -B1 --output=size /scratch | tail -1 | tr -d ' '; head -c 2M /dev/zero > /scratch/x; stat -c %a /scratch";
+  const script =
+    "df -B1 --output=size /scratch | tail -1 | tr -d ' '; head -c 2M /dev/zero > /scratch/x; stat -c %a /scratch";
   const ran = await server.podium("alice", ["run", "--tmpfs", "/scratch:1M", "--", "sh", "-c", script]);
   assert.equal([ran.code, ran.stdout], [0, "1048576\n1777\n"]);
   assert.match(ran.stderr, /No space left on device/);
