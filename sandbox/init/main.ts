@@ -105,13 +105,13 @@ function removeGroup(group: Group): void {
   try {
     group.remove();
   } catch (error) {
-    writeSync(2, `podium: init: ${(error as Error).message}; the next start of podium removes it\n`);
+    complain(`${(error as Error).message}; the next start of podium removes it`);
   }
 }
 
 function failureOf(error: unknown): SetupFailure {
   if (error instanceof StepError) return error.failure;
-  writeSync(2, `podium: init: ${(error as Error).stack}\n`); // a mistake of podium's own
+  complain(String((error as Error).stack)); // a mistake of podium's own
   return { step: "init", errno: "", message: `init: ${(error as Error).message}` };
 }
 
@@ -120,6 +120,15 @@ function failedEnd(failure: SetupFailure, startedAtMs: number): End {
   const unseen = { status: null, oomKills: 0, outputFailure: "", startedAtMs, finishedAtMs: Date.now(), usage };
   if (startedAtMs === 0) return { ...unseen, failure, ending: null };
   return { ...unseen, failure: null, ending: { cause: "LOST", reason: failure.message } };
+}
+
+/** To the server's log, while somebody reads it: init may outlive the server by days. */
+function complain(text: string): void {
+  try {
+    writeSync(2, `podium: init: ${text}\n`);
+  } catch {
+    // nobody reads any more, and there is nowhere else to say it
+  }
 }
 
 /** One frame in one write: frames of the zygote and of other inits on the same socket are never torn. */

@@ -2,6 +2,7 @@
 // init for it, and reaps. Runs as `node --single-threaded --v8-pool-size=0 zygote.cjs`, descriptor 3 the server's socket.
 // After unshare(CLONE_NEWPID) a process can make no thread any more: nothing asynchronous is ever called here.
 import { mkdirSync, openSync, writeSync } from "node:fs";
+import { constants } from "node:os";
 import { dirname } from "node:path";
 import { enterSupervisors } from "../cgroup/placement.ts";
 import { encodeJson, type Frame, FrameReader } from "../frames.ts";
@@ -11,7 +12,7 @@ import { read, write } from "../sys/descriptors.ts";
 import { makeTreeSlave } from "../sys/mounts.ts";
 import { CLONE_NEWNET, CLONE_NEWNS, CLONE_NEWPID, setns, unshare } from "../sys/namespaces.ts";
 import { POLLIN, PollSet } from "../sys/poll.ts";
-import { exitNow, fork, setUndumpable, waitFor } from "../sys/process.ts";
+import { exitNow, fork, kill, setUndumpable, waitFor } from "../sys/process.ts";
 import { blockAllSignals } from "../sys/signals.ts";
 import { type ConfigureMessage, MessageType, type StartMessage } from "./protocol.ts";
 import { rehearsals, rehearse } from "./rehearsal.ts";
@@ -105,6 +106,18 @@ class Zygote {
     }
   }
 
+  /** An init that could not be followed to its end (no descriptor left) must not live: its start is told as failed. */
+  #follow(pid: number, job: string): void {
+    try {
+      this.#children.add(pid);
+      this.#jobs.set(pid, job);
+    } catch (error) {
+      kill(pid, constants.signals.SIGKILL);
+      waitFor(pid);
+      throw error;
+    }
+  }
+
   #forkInit({ cgroup, stage }: ConfigureMessage, start: StartMessage, userNamespace: UserNamespace): void {
     try {
       unshare(CLONE_NEWPID); // the next child is pid 1 of a new pid namespace
@@ -113,8 +126,7 @@ class Zygote {
         for (const other of this.#ready) closeUserNamespace(other);
         runInit({ start, cgroup, stage, server, userNamespace });
       }
-      this.#jobs.set(pid, start.job);
-      this.#children.add(pid);
+      this.#follow(pid, start.job);
     } finally {
       setns(this.#ownPidNamespace, CLONE_NEWPID); // unshare works only from the namespace one lives in
       closeUserNamespace(userNamespace);
