@@ -184,12 +184,7 @@ export class Executor {
     this.#closed = true;
     for (const control of this.#controls) control.close();
     await this.#zygote?.close();
-    await this.#removeGroups();
-  }
-
-  /** The init of a job that has just ended may still be about to exit. */
-  async #removeGroups(): Promise<void> {
-    const deadline = performance.now() + supervisorLookMs;
+    const deadline = performance.now() + supervisorLookMs; // the init of a job that has just ended may be about to exit
     while (removePlacement(this.#cgroup).length > 0 && this.#running.size === 0 && performance.now() < deadline) {
       await setTimeout(lookEveryMs);
     }
@@ -283,7 +278,6 @@ function foldersOf(spec: SandboxSpec): string[] {
 function jobControl(client: ControlClient): JobControl {
   const { socket } = client;
   const closed = new Promise<void>((resolve) => socket.once("close", () => resolve()));
-  socket.resume();
   return {
     signal: (signal) => client.signal(signal),
     stop: (request) => client.stop(request),
