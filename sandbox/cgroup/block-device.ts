@@ -3,6 +3,7 @@
 // so that two volumes of one disk do not get the rate twice; its own requests keep the job's group on their way down.
 import { readdirSync, readFileSync, realpathSync, statSync } from "node:fs";
 import { basename, dirname } from "node:path";
+import type { SandboxSpec } from "../spec.ts";
 import { isGone } from "../sys/errors.ts";
 import { CgroupError, reasonOf } from "./errors.ts";
 import { type MountInfo, mountOf, parseMountInfo } from "./mountinfo.ts";
@@ -20,6 +21,12 @@ export interface BlockDeviceView {
  */
 export function wholeDisks(paths: readonly string[], view: BlockDeviceView = hostView()): string[] {
   return [...new Set(paths.flatMap((path) => disksOfPath(path, view)))].sort();
+}
+
+/** The disks that a job's io limit applies to: those behind the folders it sees; none when it has no such limit. */
+export function disksOf({ limits, rootfs, grants }: SandboxSpec): string[] {
+  if (limits.ioBytesPerSecond === 0) return [];
+  return wholeDisks([rootfs?.path ?? "/usr", ...grants.map((grant) => grant.source)]);
 }
 
 function hostView(): BlockDeviceView {

@@ -36,6 +36,9 @@ interface Waiting {
   readonly reject: (error: Error) => void;
 }
 
+/** Shared by all servers and sandboxes of a host: which id ranges are in use (user-namespaces.ts). */
+export const idLocks = "/run/podium/ids";
+
 /**
  * V8 and libuv must make no threads (DESIGN: fork copies only the calling one). The rest makes forks cheap, since each child
  * starts with what the zygote has done (docs/performance.md): compile everything at once and keep it; note types and shapes

@@ -3,7 +3,7 @@
 import { once } from "node:events";
 import { existsSync, writeFileSync } from "node:fs";
 import { setTimeout } from "node:timers/promises";
-import { wholeDisks } from "../../sandbox/cgroup/block-device.ts";
+import { disksOf } from "../../sandbox/cgroup/block-device.ts";
 import { openGroup } from "../../sandbox/cgroup/create.ts";
 import { CgroupError } from "../../sandbox/cgroup/errors.ts";
 import { findPlacement } from "../../sandbox/cgroup/find-placement.ts";
@@ -17,15 +17,12 @@ import { ProfileError } from "../../sandbox/seccomp/errors.ts";
 import { type SeccompChoice, seccompPrograms } from "../../sandbox/seccomp/programs.ts";
 import type { ExitRecord, Limits, SandboxSpec, Usage } from "../../sandbox/spec.ts";
 import { O_CREAT, O_RDWR, open, tryLockByte } from "../../sandbox/sys/descriptors.ts";
-import { StartFailedError, ZygoteClient } from "../../sandbox/zygote/client.ts";
+import { idLocks, StartFailedError, ZygoteClient } from "../../sandbox/zygote/client.ts";
 import { InvalidRequest, StepFailed, Unenforceable } from "./errors.ts";
 import { readJson, readState } from "./folder.ts";
 import type { JobControl } from "./job-control.ts";
 import { type Started, startedWithoutZygote, supervisorLookMs } from "./orphan-start.ts";
 import { limitFields, refusedField, refusedLimit } from "./refusals.ts";
-
-/** Shared by all servers and sandboxes of the host: which id ranges are in use. */
-const idLocks = "/run/podium/ids";
 
 /** Where one DATA keeps what the executor needs; all absolute. */
 export interface ExecutorFolders {
@@ -88,7 +85,7 @@ export class Executor {
       const writableGrants = (request.grants ?? []).some((grant) => grant.writable) || request.rootfs?.mode === "rw";
       const programs = seccompPrograms(seccomp, { capabilities: [], writableGrants });
       const spec = specOf(request, { defaultHostname, network: { kind: "none" }, seccomp: programs });
-      const disks = spec.limits.ioBytesPerSecond === 0 ? [] : wholeDisks(foldersOf(spec));
+      const disks = disksOf(spec);
       this.#checkLimits(spec.limits, disks);
       return { spec, disks };
     } catch (error) {
@@ -269,10 +266,6 @@ function readPlan(file: string): CgroupPlan | null {
   if (plan === null) return null;
   const roots = plan.version === 2 ? [plan.root] : Object.values(plan.roots);
   return roots.every((root) => existsSync(root)) ? plan : null;
-}
-
-function foldersOf(spec: SandboxSpec): string[] {
-  return [spec.rootfs?.path ?? "/usr", ...spec.grants.map((grant) => grant.source)];
 }
 
 function jobControl(client: ControlClient): JobControl {

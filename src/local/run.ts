@@ -1,12 +1,12 @@
 // One command in a sandbox of this machine, with no server: `podium sandbox`.
 import { openSync, readFileSync } from "node:fs";
-import { wholeDisks } from "../../sandbox/cgroup/block-device.ts";
+import { disksOf } from "../../sandbox/cgroup/block-device.ts";
 import { checkRequest } from "../../sandbox/cgroup/limits.ts";
 import { ControlClient } from "../../sandbox/init/client.ts";
 import type { ExitRecord, SandboxSpec } from "../../sandbox/spec.ts";
 import { O_NONBLOCK, O_RDONLY } from "../../sandbox/sys/descriptors.ts";
-import { StartFailedError, ZygoteClient } from "../../sandbox/zygote/client.ts";
-import { idLocks, makeScratchData, removeScratchData, type ScratchData } from "./scratch-data.ts";
+import { idLocks, StartFailedError, ZygoteClient } from "../../sandbox/zygote/client.ts";
+import { makeScratchData, removeScratchData, type ScratchData } from "./scratch-data.ts";
 import { ForwardedSignals } from "./signals.ts";
 import { copyOut, type Loss, StandardInput } from "./streams.ts";
 
@@ -20,7 +20,7 @@ export async function runLocally(spec: SandboxSpec): Promise<ExitRecord> {
   using signals = new ForwardedSignals();
   const data = makeScratchData();
   try {
-    const disks = spec.limits.ioBytesPerSecond === 0 ? [] : wholeDisks(foldersOf(spec));
+    const disks = disksOf(spec);
     checkRequest({ name: job, limits: spec.limits, disks }, data.cgroup.unenforceable);
     const zygote = await ZygoteClient.spawn({ cgroup: data.cgroup, stage: data.stage, idLocks });
     try {
@@ -31,10 +31,6 @@ export async function runLocally(spec: SandboxSpec): Promise<ExitRecord> {
   } finally {
     removeScratchData(data);
   }
-}
-
-function foldersOf(spec: SandboxSpec): string[] {
-  return [spec.rootfs?.path ?? "/usr", ...spec.grants.map((grant) => grant.source)];
 }
 
 class LocalJob {

@@ -22,7 +22,6 @@ import { makeFifo } from "../../sandbox/sys/mounts.ts";
 
 const runFolder = "/run/podium";
 const prefix = "local-";
-export const idLocks = `${runFolder}/ids`;
 
 /** How long the last processes, already killed, may take to leave their groups. */
 const leaveTimeoutMs = 1000;

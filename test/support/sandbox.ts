@@ -12,7 +12,7 @@ import { ControlClient } from "../../sandbox/init/client.ts";
 import { type JobRequest, specOf } from "../../sandbox/request.ts";
 import { type SeccompChoice, seccompPrograms } from "../../sandbox/seccomp/programs.ts";
 import type { ExitRecord, SandboxSpec } from "../../sandbox/spec.ts";
-import { ZygoteClient } from "../../sandbox/zygote/client.ts";
+import { idLocks, ZygoteClient } from "../../sandbox/zygote/client.ts";
 import type { StartedMessage } from "../../sandbox/zygote/protocol.ts";
 import { root } from "./runner/catalog.ts";
 
@@ -133,7 +133,7 @@ export class TestZygote implements AsyncDisposable {
     mkdirSync(stage);
     const cgroup = findPlacement(Buffer.from(folder.slice(-6)).toString("hex"));
     preparePlacement(cgroup);
-    const client = await ZygoteClient.spawn({ cgroup, stage, idLocks: join("/run/podium", "ids") });
+    const client = await ZygoteClient.spawn({ cgroup, stage, idLocks });
     return new TestZygote(folder, cgroup, client);
   }
 
