@@ -2,9 +2,11 @@
 import type { JobFailure } from "../client/call-failure.ts";
 import type { Podium } from "../client/connect.ts";
 import { jobStatus } from "../client/jobs.ts";
-import { FailureCode, type JobInfo } from "../gen/podium.ts";
+import { ConnectionLost } from "../client/resume.ts";
+import { FailureCode, type JobInfo, type StartRequest } from "../gen/podium.ts";
 import { exitCodeOf } from "./exit-code.ts";
-import { tell } from "./failure.ts";
+import { CliError, tell } from "./failure.ts";
+import { explained } from "./with-podium.ts";
 
 export function exitCodeOfJob({ outcome }: JobInfo): number {
   if (outcome === undefined) return 125;
@@ -19,7 +21,15 @@ export function tellUnusualEnd({ id, outcome }: JobInfo): void {
 }
 
 /** A job whose command did not start has ended too: tells it and resolves with it. Throws any other failure again. */
-export async function failedStart(podium: Podium, failure: unknown): Promise<JobInfo> {
+export async function failedStart(podium: Podium, { requestId }: StartRequest, failure: unknown): Promise<JobInfo> {
+  if (failure instanceof ConnectionLost) {
+    const { message } = await explained(failure, podium);
+    throw new CliError(
+      message,
+      `if the job was started, the same command with --request-id ${requestId} finds it`,
+      failure,
+    );
+  }
   const { name, code, id } = failure as JobFailure;
   if (name !== "JobFailure" || code !== FailureCode.START_FAILED) throw failure;
   const job = await jobStatus(podium, id);

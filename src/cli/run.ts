@@ -53,7 +53,7 @@ async function started(podium: Podium, request: StartRequest): Promise<JobInfo |
     await printLines(String(await startJob(podium, request)));
     return null;
   } catch (error) {
-    return failedStart(podium, error);
+    return failedStart(podium, request, error);
   }
 }
 
@@ -64,7 +64,7 @@ async function ended(podium: Podium, request: StartRequest): Promise<JobInfo> {
   try {
     id = await startJob(podium, request, interrupts.signal);
   } catch (error) {
-    return failedStart(podium, error);
+    return failedStart(podium, request, error);
   }
   interrupts.nowStop(id);
   try {

@@ -1,4 +1,5 @@
 // From the options of `run` and `start` to the request of the API.
+import { randomUUID } from "node:crypto";
 import { readFileSync } from "node:fs";
 import type { Command } from "commander";
 import { type Rootfs, RootfsMode, StartRequest } from "../gen/podium.ts";
@@ -7,19 +8,23 @@ import { addJobOptions, type GrantOption, type JobOptions } from "./job-options.
 
 export interface StartOptions extends JobOptions {
   readonly name?: string;
+  readonly requestId?: string;
 }
 
 /** What to run: a program with its arguments, or a shell line. */
 export type Runnable = { readonly argv: readonly string[] } | { readonly cmd: string };
 
 export function addStartOptions(command: Command): Command {
-  return addJobOptions(command).option("--name <NAME>", "name to use in place of its id");
+  return addJobOptions(command)
+    .option("--name <NAME>", "name to use in place of its id")
+    .option("--request-id <ID>", "the same command with the same id gets the same job again, not another one");
 }
 
 export function startRequestOf(what: Runnable, options: StartOptions, stdin: boolean): StartRequest {
   if (options.net !== "none") throw new CliError(`--net ${options.net}: this podium offers none`, "use --net none");
   const { cpus = 0, memory = 0, io = 0, pids = 0, timeout = 0, cwd = "", hostname = "", name = "" } = options;
   if (options.name === "") throw new CliError("--name: the name is empty", "leave it out to have none");
+  if (options.requestId === "") throw new CliError("--request-id: the id is empty", "leave it out to have a fresh one");
   return StartRequest.create({
     ...("cmd" in what ? { cmd: what.cmd } : { argv: [...what.argv] }),
     cpu: cpus,
@@ -31,6 +36,7 @@ export function startRequestOf(what: Runnable, options: StartOptions, stdin: boo
     cwd,
     hostname,
     name,
+    requestId: options.requestId ?? randomUUID(),
     stdin,
     user: options.user,
     rootfs: options.rootfs && rootfsOf(options.rootfs),

@@ -30,7 +30,7 @@ async function start(argv: string[], options: Options, command: Command): Promis
     try {
       id = await startJob(podium, request);
     } catch (error) {
-      process.exitCode = exitCodeOfJob(await failedStart(podium, error));
+      process.exitCode = exitCodeOfJob(await failedStart(podium, request, error));
       return;
     }
     await printLines(String(id));

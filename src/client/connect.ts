@@ -40,3 +40,12 @@ export function untilConnected({ client }: Podium, deadline: Date): Promise<void
     });
   });
 }
+
+/** Begins to watch, and connects; what it returns tells whether there ever was a connection since. */
+export function whetherItStood({ client }: Podium): () => boolean {
+  let stood = false;
+  client.waitForReady(Number.POSITIVE_INFINITY, (error) => {
+    stood ||= error === undefined;
+  });
+  return () => stood;
+}

@@ -99,6 +99,8 @@ export const FailureCode = {
   UNENFORCEABLE: "FAILURE_CODE_UNENFORCEABLE",
   /** SERVER_ERROR - The server could not do its part, for example because its disk is full; `msg` has the reason. */
   SERVER_ERROR: "FAILURE_CODE_SERVER_ERROR",
+  /** REQUEST_ID_TAKEN - A job of the caller was started with this request id, by another request. */
+  REQUEST_ID_TAKEN: "FAILURE_CODE_REQUEST_ID_TAKEN",
   UNRECOGNIZED: "UNRECOGNIZED",
 } as const;
 
@@ -111,6 +113,7 @@ export namespace FailureCode {
   export type NAME_TAKEN = typeof FailureCode.NAME_TAKEN;
   export type UNENFORCEABLE = typeof FailureCode.UNENFORCEABLE;
   export type SERVER_ERROR = typeof FailureCode.SERVER_ERROR;
+  export type REQUEST_ID_TAKEN = typeof FailureCode.REQUEST_ID_TAKEN;
   export type UNRECOGNIZED = typeof FailureCode.UNRECOGNIZED;
 }
 
@@ -134,6 +137,9 @@ export function failureCodeFromJSON(object: any): FailureCode {
     case 5:
     case "FAILURE_CODE_SERVER_ERROR":
       return FailureCode.SERVER_ERROR;
+    case 8:
+    case "FAILURE_CODE_REQUEST_ID_TAKEN":
+      return FailureCode.REQUEST_ID_TAKEN;
     case -1:
     case "UNRECOGNIZED":
     default:
@@ -155,6 +161,8 @@ export function failureCodeToNumber(object: FailureCode): number {
       return 4;
     case FailureCode.SERVER_ERROR:
       return 5;
+    case FailureCode.REQUEST_ID_TAKEN:
+      return 8;
     case FailureCode.UNRECOGNIZED:
     default:
       return -1;
@@ -490,6 +498,12 @@ export interface StartRequest {
   seccomp: string;
   /** Empty writable folders in memory, charged to the job and gone with it. Default: none beside /tmp, /var/tmp and HOME. */
   tmpfs: Tmpfs[];
+  /**
+   * Makes Start repeatable: while the job of this id is there, the same request of the same user gets that job and its
+   * answer again, across restarts of the server; another request with the id is refused (REQUEST_ID_TAKEN). 1 to 128
+   * visible ASCII characters. Default: none.
+   */
+  requestId: string;
 }
 
 /** Ids as the job sees them, 0 to 65535. */
@@ -548,8 +562,8 @@ export interface StartSuccess {
 /** The command could not be started. */
 export interface StartFailure {
   /**
-   * START_FAILED: the id of a FAILED job that keeps the cause. NAME_TAKEN: the id of the job that has the name. Else 0:
-   * no job was made.
+   * START_FAILED: the id of a FAILED job that keeps the cause. NAME_TAKEN, REQUEST_ID_TAKEN: the id of the job that has
+   * it. Else 0: no job was made.
    */
   id: bigint;
   /** One sentence for people. */
@@ -732,6 +746,8 @@ export interface JobInfo {
     | undefined;
   /** The command's process id as the server's host sees it. 0 if it never ran. */
   pid: bigint;
+  /** The request id it was started with, or empty. */
+  requestId: string;
 }
 
 /** How a job ended. */
@@ -929,6 +945,7 @@ function createBaseStartRequest(): StartRequest {
     grants: [],
     seccomp: "",
     tmpfs: [],
+    requestId: "",
   };
 }
 
@@ -996,6 +1013,9 @@ export const StartRequest: MessageFns<StartRequest> = {
     }
     for (const v of message.tmpfs) {
       Tmpfs.encode(v!, writer.uint32(226).fork()).join();
+    }
+    if (message.requestId !== "") {
+      writer.uint32(370).string(message.requestId);
     }
     return writer;
   },
@@ -1149,6 +1169,14 @@ export const StartRequest: MessageFns<StartRequest> = {
             message.tmpfs.push(Tmpfs.decode(reader, reader.uint32()));
             continue;
           }
+          case 46: {
+            if (tag !== 370) {
+              break;
+            }
+
+            message.requestId = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1185,6 +1213,7 @@ export const StartRequest: MessageFns<StartRequest> = {
     message.grants = object.grants?.map((e) => Grant.fromPartial(e)) || [];
     message.seccomp = object.seccomp ?? "";
     message.tmpfs = object.tmpfs?.map((e) => Tmpfs.fromPartial(e)) || [];
+    message.requestId = object.requestId ?? "";
     return message;
   },
 };
@@ -2716,6 +2745,7 @@ function createBaseJobInfo(): JobInfo {
     limits: undefined,
     usage: undefined,
     pid: 0n,
+    requestId: "",
   };
 }
 
@@ -2762,6 +2792,9 @@ export const JobInfo: MessageFns<JobInfo> = {
         throw new globalThis.Error("value provided for field message.pid of type int64 too large");
       }
       writer.uint32(96).int64(message.pid);
+    }
+    if (message.requestId !== "") {
+      writer.uint32(234).string(message.requestId);
     }
     return writer;
   },
@@ -2875,6 +2908,14 @@ export const JobInfo: MessageFns<JobInfo> = {
             message.pid = reader.int64() as bigint;
             continue;
           }
+          case 29: {
+            if (tag !== 234) {
+              break;
+            }
+
+            message.requestId = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -2908,6 +2949,7 @@ export const JobInfo: MessageFns<JobInfo> = {
       : undefined;
     message.usage = (object.usage !== undefined && object.usage !== null) ? Usage.fromPartial(object.usage) : undefined;
     message.pid = (object.pid !== undefined && object.pid !== null) ? BigInt(object.pid) : 0n;
+    message.requestId = object.requestId ?? "";
     return message;
   },
 };

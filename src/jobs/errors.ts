@@ -43,6 +43,20 @@ export class NameTaken extends Error {
   }
 }
 
+/** A job of the same user was started with the request id, by another request; `id` is that job's, 0 while it is being made. */
+export class RequestIdTaken extends Error {
+  override readonly name = "RequestIdTaken";
+  readonly id: number;
+
+  constructor(requestId: string, id: number) {
+    const owner = id === 0 ? "another request that is being served" : `job ${id}, which another request started`;
+    super(
+      `request_id: ${JSON.stringify(requestId)} belongs to ${owner}; repeat that request as it was, or choose another id`,
+    );
+    this.id = id;
+  }
+}
+
 /** The job is still running, and what was asked needs it finished. */
 export class StillRunning extends Error {
   override readonly name = "StillRunning";

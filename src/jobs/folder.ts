@@ -14,6 +14,9 @@ export interface JobMeta {
   readonly limits: Limits;
   readonly timeoutMs: number;
   readonly stdin: boolean;
+  /** The id that makes its Start repeatable, and the SHA-256 of the request; not there when none was given. */
+  readonly requestId?: string;
+  readonly requestDigest?: string;
 }
 
 export const streams = ["stdout", "stderr"] as const;

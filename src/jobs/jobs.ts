@@ -10,6 +10,7 @@ import type { Job } from "./job.ts";
 import type { JobControl } from "./job-control.ts";
 import { applyPolicy, type Policy, refuseMoved } from "./policy.ts";
 import { lostRecord, Registry, type Viewer } from "./registry.ts";
+import { RepeatableStarts, type RequestIdentity } from "./request-id.ts";
 import { signalNumber } from "./signal.ts";
 
 /** Who calls and what the role allows. */
@@ -22,6 +23,8 @@ export interface NewJob {
   readonly name: string;
   /** "", `default`, `unconfined`, or an OCI profile as JSON text. */
   readonly seccomp: string;
+  /** null: a repetition of the request starts another job. */
+  readonly repeatable: RequestIdentity | null;
 }
 
 export interface StopRequest {
@@ -44,6 +47,7 @@ export class Jobs {
   readonly #executor: Executor;
   readonly #policy: Policy;
   readonly #log: Log;
+  readonly #repeatable: RepeatableStarts;
 
   private constructor(data: Data, registry: Registry, executor: Executor, policy: Policy, log: Log) {
     this.data = data;
@@ -51,6 +55,7 @@ export class Jobs {
     this.#registry = registry;
     this.#executor = executor;
     this.#log = log;
+    this.#repeatable = new RepeatableStarts(registry);
   }
 
   /** Reads DATA, removes what a crash left on the host, starts the zygote, and finds the jobs that still run. */
@@ -69,6 +74,11 @@ export class Jobs {
   /** Resolves when the command has been exec'd. Throws InvalidRequest and its kin before, StartFailed after acceptance. */
   async start(caller: Caller, wanted: NewJob): Promise<Job> {
     refuseViewer(caller);
+    const start = () => this.#start(caller, wanted);
+    return wanted.repeatable === null ? start() : this.#repeatable.once(caller.user, wanted.repeatable, start);
+  }
+
+  async #start(caller: Caller, wanted: NewJob): Promise<Job> {
     if (wanted.name !== "" && !longestName.test(wanted.name)) {
       throw new InvalidRequest(
         "name",
@@ -227,6 +237,7 @@ function metaOf(id: number, caller: Caller, wanted: NewJob, { spec }: CheckedJob
     limits: spec.limits,
     timeoutMs: spec.timeoutMs,
     stdin: spec.stdin === "stream",
+    ...(wanted.repeatable && { requestId: wanted.repeatable.id, requestDigest: wanted.repeatable.digest }),
   };
 }
 

@@ -18,6 +18,7 @@ export class Registry {
   readonly #ids: JobIds;
   readonly #jobs = new Map<number, Job>();
   readonly #names = new Map<string, number>();
+  readonly #requests = new Map<string, Job>();
 
   /** Reads every job folder. Folders that a crash left half made, before their id was told to anybody, are removed. */
   constructor(data: Data) {
@@ -54,6 +55,11 @@ export class Registry {
     return job;
   }
 
+  /** The user's job that was started with this request id. */
+  byRequestId(user: string, requestId: string): Job | undefined {
+    return this.#requests.get(nameKey(user, requestId));
+  }
+
   /** In the order of ids. */
   list(viewer: Viewer): Job[] {
     return [...this.#jobs.values()].filter((job) => maySee(job, viewer));
@@ -68,7 +74,9 @@ export class Registry {
   /** Forgets a job of which nothing runs, whatever its record says. */
   discard(job: Job): void {
     this.#jobs.delete(job.id);
-    if (job.meta.name !== "") this.#names.delete(nameKey(job.meta.user, job.meta.name));
+    const { user, name, requestId } = job.meta;
+    if (name !== "") this.#names.delete(nameKey(user, name));
+    if (requestId !== undefined) this.#requests.delete(nameKey(user, requestId));
     removeJobFolder(job.folder);
   }
 
@@ -86,7 +94,9 @@ export class Registry {
 
   #add(job: Job): Job {
     this.#jobs.set(job.id, job);
-    if (job.meta.name !== "") this.#names.set(nameKey(job.meta.user, job.meta.name), job.id);
+    const { user, name, requestId } = job.meta;
+    if (name !== "") this.#names.set(nameKey(user, name), job.id);
+    if (requestId !== undefined) this.#requests.set(nameKey(user, requestId), job);
     return job;
   }
 

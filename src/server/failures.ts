@@ -8,6 +8,7 @@ import {
   NameTaken,
   NoSuchJob,
   NotAllowed,
+  RequestIdTaken,
   StartFailed,
   StillRunning,
   Unenforceable,
@@ -47,6 +48,7 @@ export function inBand(error: unknown, id: bigint): WireFailure | null {
   if (error instanceof NoSuchJob) return failure(FailureCode.NOT_FOUND);
   if (error instanceof StartFailed) return failure(FailureCode.START_FAILED, BigInt(error.id));
   if (error instanceof NameTaken) return failure(FailureCode.NAME_TAKEN, BigInt(error.id));
+  if (error instanceof RequestIdTaken) return failure(FailureCode.REQUEST_ID_TAKEN, BigInt(error.id));
   if (error instanceof Unenforceable) return failure(FailureCode.UNENFORCEABLE);
   if (statusOf(error).code === status.INTERNAL) return failure(FailureCode.SERVER_ERROR);
   return null;

@@ -25,6 +25,7 @@ export function jobInfo(job: Job, usage: Usage): JobInfo {
     limits: limitsOf(meta.limits, meta.timeoutMs),
     usage: usageOf(usage),
     pid: BigInt(job.pid),
+    requestId: meta.requestId ?? "",
   });
 }
 

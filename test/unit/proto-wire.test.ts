@@ -56,6 +56,7 @@ const additions = record({
   tmpfs: fc.array(record({ target: text, sizeBytes: int64 })),
   grants: fc.array(record({ source: text, target: text, writable: fc.boolean() })),
   seccomp: text,
+  requestId: text,
 });
 
 test("a request of the RFD's client arrives whole, and all that was added is left at its default", () => {
@@ -69,7 +70,7 @@ test("a request of the RFD's client arrives whole, and all that was added is lef
 test("a request with everything set arrives whole, in the order it was given", () => {
   fc.assert(
     fc.property(startRequest, additions, (base, added) => {
-      const request: podium.StartRequest = { ...base, ...added };
+      const request = { ...podium.StartRequest.create(), ...base, ...added };
       assert.equal(across(podium.StartRequest, podium.StartRequest, request), request);
     }),
   );
@@ -78,7 +79,10 @@ test("a request with everything set arrives whole, in the order it was given", (
 test("fields that the RFD does not know do not disturb those it knows", () => {
   fc.assert(
     fc.property(startRequest, additions, (base, added) => {
-      assert.equal(across(podium.StartRequest, rfd.StartRequest, { ...base, ...added }), base);
+      assert.equal(
+        across(podium.StartRequest, rfd.StartRequest, podium.StartRequest.create({ ...base, ...added })),
+        base,
+      );
     }),
   );
 });

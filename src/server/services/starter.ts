@@ -1,7 +1,9 @@
+import { createHash } from "node:crypto";
 import type { JobRequest } from "../../../sandbox/request.ts";
-import { RootfsMode, type StarterServer, type StartRequest, type StartResponse } from "../../gen/podium.ts";
+import { RootfsMode, type StarterServer, StartRequest, type StartResponse } from "../../gen/podium.ts";
 import { InvalidRequest } from "../../jobs/errors.ts";
 import type { Caller, Jobs } from "../../jobs/jobs.ts";
+import type { RequestIdentity } from "../../jobs/request-id.ts";
 import { type CallContext, unary } from "../calls.ts";
 import { inBand } from "../failures.ts";
 
@@ -12,7 +14,7 @@ export function starter(jobs: Jobs, context: CallContext): StarterServer {
 async function start(jobs: Jobs, caller: Caller, request: StartRequest): Promise<StartResponse> {
   try {
     const { name, seccomp } = request;
-    const wanted = { request: requestOf(request), name, seccomp };
+    const wanted = { request: requestOf(request), name, seccomp, repeatable: identityOf(request) };
     const job = await jobs.start(caller, wanted);
     return { response: { $case: "success", value: { id: BigInt(job.id) } } };
   } catch (error) {
@@ -20,6 +22,17 @@ async function start(jobs: Jobs, caller: Caller, request: StartRequest): Promise
     if (value === null) throw error;
     return { response: { $case: "failure", value } };
   }
+}
+
+/** A repetition is the same request byte for byte, apart from the id itself. */
+function identityOf(request: StartRequest): RequestIdentity | null {
+  const { requestId: id } = request;
+  if (id === "") return null;
+  if (!/^[!-~]{1,128}$/.test(id)) {
+    throw new InvalidRequest("request_id", "is not an id", "use 1 to 128 visible ASCII characters, for example a UUID");
+  }
+  const asked = StartRequest.encode({ ...request, requestId: "" }).finish();
+  return { id, digest: createHash("sha256").update(asked).digest("hex") };
 }
 
 /** `cmd` is a shell line (RFD 0); `argv` is the way without a shell. */

@@ -1,0 +1,54 @@
+// Starts that may be repeated: a client whose connection was lost in the middle of Start asks again with the same request
+// id and gets the job that the first one made. The id lies in job.json, so it lives as long as the job, restarts included.
+import { setTimeout } from "node:timers/promises";
+import { RequestIdTaken, StartFailed } from "./errors.ts";
+import { readStart } from "./folder.ts";
+import type { Job } from "./job.ts";
+import { supervisorLookMs } from "./orphan-start.ts";
+import type { Registry } from "./registry.ts";
+
+export interface RequestIdentity {
+  readonly id: string;
+  /** SHA-256 of the request: another request with the same id is a mistake, not a repetition. */
+  readonly digest: string;
+}
+
+interface Serving {
+  readonly digest: string;
+  readonly answer: Promise<Job>;
+}
+
+const lookEveryMs = 5;
+
+export class RepeatableStarts {
+  readonly #registry: Registry;
+  /** Starts that have no answer yet, by user and request id. */
+  readonly #serving = new Map<string, Serving>();
+
+  constructor(registry: Registry) {
+    this.#registry = registry;
+  }
+
+  /** The answer of the one job of this request: of the present start, an earlier one's, or that of `start`. */
+  async once(user: string, { id, digest }: RequestIdentity, start: () => Promise<Job>): Promise<Job> {
+    const key = `${user} ${id}`; // neither has a space in it
+    const job = this.#registry.byRequestId(user, id);
+    const serving = this.#serving.get(key);
+    if ((serving?.digest ?? job?.meta.requestDigest ?? digest) !== digest) throw new RequestIdTaken(id, job?.id ?? 0);
+    if (serving !== undefined) return serving.answer;
+    if (job !== undefined) return answerOf(job);
+    const answer = start().finally(() => this.#serving.delete(key));
+    this.#serving.set(key, { digest, answer });
+    return answer;
+  }
+}
+
+/** What Start said or would have said: a server that came later found the job in the middle of its start, or after. */
+async function answerOf(job: Job): Promise<Job> {
+  const deadline = performance.now() + supervisorLookMs;
+  while (job.outcome === null && readStart(job.folder).pid === 0 && performance.now() < deadline) {
+    await setTimeout(lookEveryMs);
+  }
+  if (job.outcome !== null && job.outcome.startedAtMs === 0) throw new StartFailed(job.id, job.outcome.message);
+  return job;
+}
