@@ -1,7 +1,16 @@
 // From what somebody asked for to a complete SandboxSpec. Every refusal names the field and the mend, before anything is made.
 import { realpathSync, statSync } from "node:fs";
 import { posix } from "node:path";
+import { inodesFor } from "./scratch-size.ts";
 import type { Grant, Limits, Network, Rootfs, RootfsMode, SandboxSpec, TmpfsMount } from "./spec.ts";
+
+/** Sizes: 0 or absent is the default. */
+export interface RootfsRequest {
+  readonly path: string;
+  readonly mode: string;
+  readonly sizeBytes?: number;
+  readonly inodes?: number;
+}
 
 /** A request in the units of SandboxSpec. Absent = the default of docs/contract.md. */
 export interface JobRequest {
@@ -11,7 +20,7 @@ export interface JobRequest {
   readonly cwd?: string;
   readonly hostname?: string;
   readonly user?: { readonly uid: number; readonly gid: number };
-  readonly rootfs?: { readonly path: string; readonly mode: string };
+  readonly rootfs?: RootfsRequest;
   readonly grants?: readonly Grant[];
   readonly tmpfs?: readonly TmpfsMount[];
   readonly cpus?: number;
@@ -36,6 +45,8 @@ export class RequestError extends Error {
 }
 
 const defaultPids = 512;
+/** What the changes to an overlay may take when nothing is said. */
+const defaultOverlayBytes = 1 << 30;
 const defaultPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 /** execve(2): MAX_ARG_STRLEN for one string; all of them together must leave room in the kernel's 2 MiB. */
 const longestString = 128 * 1024 - 1;
@@ -152,14 +163,42 @@ function user({ uid, gid }: { uid: number; gid: number }): { uid: number; gid: n
 
 const rootfsModes: readonly string[] = ["overlay", "ro", "rw"] satisfies RootfsMode[];
 
-function rootfs({ path, mode }: { path: string; mode: string }): Rootfs {
+function rootfs({ path, mode, sizeBytes = 0, inodes = 0 }: RootfsRequest): Rootfs {
   if (!rootfsModes.includes(mode)) {
     throw new RequestError("rootfs", `mode ${JSON.stringify(mode)} is unknown`, `use one of ${rootfsModes.join(", ")}`);
   }
   const source = hostPath("rootfs", path);
   if (!statSync(source).isDirectory())
     throw new RequestError("rootfs", `${path} is not a folder`, "name the folder that is to become /");
-  return { path: source, mode: mode as RootfsMode };
+  if (mode === "rw") refuseReachable(path, source);
+  if (mode !== "overlay" && (sizeBytes > 0 || inodes > 0)) {
+    throw new RequestError("rootfs.size", `bounds what an overlay takes, and the mode is ${mode}`, "leave it out");
+  }
+  const size = whole("rootfs.size", sizeBytes) || defaultOverlayBytes;
+  return {
+    path: source,
+    mode: mode as RootfsMode,
+    sizeBytes: size,
+    inodes: whole("rootfs.inodes", inodes) || inodesFor(size),
+  };
+}
+
+/**
+ * A job that may write a root can fill a set-uid program that is in it with instructions of its own: through a shared
+ * mapping, which clears no bit. Whoever could run that file on the host would be its owner, so nobody else may get there.
+ * The folder itself does not count: the job can open it.
+ */
+function refuseReachable(path: string, source: string): void {
+  for (let folder = source; folder !== "/"; ) {
+    folder = posix.dirname(folder);
+    const { uid, mode } = statSync(folder);
+    if (uid === 0 && (mode & 0o011) === 0) return;
+  }
+  throw new RequestError(
+    "rootfs",
+    `${path} can be reached by every user of the host, who could then run a set-uid program that the job has changed`,
+    "put it below a folder that only root can search (chmod 700), or use overlay",
+  );
 }
 
 /** Links resolved: the sandbox opens what comes back without following any. */

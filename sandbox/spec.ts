@@ -31,6 +31,9 @@ export interface Rootfs {
   /** Absolute host path, without links, of the folder that becomes `/`. */
   readonly path: string;
   readonly mode: RootfsMode;
+  /** Of an overlay: what changes may take, in bytes and in files. */
+  readonly sizeBytes: number;
+  readonly inodes: number;
 }
 
 /** `none`: a namespace with nothing but lo. `namespace`: a ready one, by the path of its file (ip-netns(8)). */

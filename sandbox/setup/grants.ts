@@ -1,5 +1,6 @@
 // What was granted of the host (`--dir`), and scratch space (`--tmpfs`).
 import { fstatSync } from "node:fs";
+import { inodesFor } from "../scratch-size.ts";
 import type { Grant, TmpfsMount } from "../spec.ts";
 import { close, O_PATH } from "../sys/descriptors.ts";
 import {
@@ -58,6 +59,6 @@ function mountOpened({ spec, idBase }: Context, root: Root, grant: Grant, source
 }
 
 export function mountScratch(root: Root, { target, sizeBytes }: TmpfsMount, options: string): void {
-  const size = sizeBytes === 0 ? "" : `,size=${sizeBytes}`;
+  const size = sizeBytes === 0 ? "" : `,size=${sizeBytes},nr_inodes=${inodesFor(sizeBytes)}`;
   withTarget(root, target, "folder", (path) => mountFilesystem("tmpfs", path, MS_NOSUID | MS_NODEV, options + size));
 }

@@ -1,5 +1,5 @@
 // The job's root, from an empty stage to pivot_root. All of it happens in the job's own mount namespace, made by host root.
-import { writeFileSync } from "node:fs";
+import { fstatSync, writeFileSync } from "node:fs";
 import { close, O_NOFOLLOW, O_PATH } from "../sys/descriptors.ts";
 import {
   detachMount,
@@ -53,7 +53,21 @@ function showNames({ spec, stage }: Context, root: Root): void {
   ] as const;
   for (const [name, text] of files) {
     if (spec.rootfs === null) writeFileSync(`etc/${name}`, text);
-    else if (spec.rootfs.mode !== "rw") bindText(root, `${stage}/${name}`, `/etc/${name}`, text);
+    else if (spec.rootfs.mode !== "rw" || isFile(root, `/etc/${name}`)) {
+      bindText(root, `${stage}/${name}`, `/etc/${name}`, text);
+    }
+  }
+}
+
+/** In a rw root nothing is made, and its links are its own: only a file that is there is covered. */
+function isFile(root: Root, path: string): boolean {
+  try {
+    const fd = openInRoot(root.fd, path, O_PATH | O_NOFOLLOW, "refused");
+    const found = fstatSync(fd).isFile();
+    close(fd);
+    return found;
+  } catch {
+    return false;
   }
 }
 

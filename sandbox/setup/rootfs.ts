@@ -21,11 +21,13 @@ import { Refusal } from "./step.ts";
 
 /**
  * overlay and ro: an overlay whose upper folder lies on a tmpfs, so that mount points can be made without touching the
- * folder, and changes vanish with the job; ro is made read-only at the end. The lower is id-mapped, the overlay itself
+ * folder, and changes vanish with the job, which may take the size and the number of files that the spec says; ro is made
+ * read-only at the end. The lower is id-mapped, the overlay itself
  * cannot be; hence the upper folder gets the lower root's mode and owner (as the job sees them).
  */
 export function buildOverlay(context: Context, rootfs: Rootfs): void {
-  mountFilesystem("tmpfs", context.stage, MS_NOSUID | MS_NODEV, "mode=700");
+  const bounds = `mode=700,size=${rootfs.sizeBytes},nr_inodes=${rootfs.inodes}`;
+  mountFilesystem("tmpfs", context.stage, MS_NOSUID | MS_NODEV, bounds);
   process.chdir(context.stage);
   for (const name of ["lower", "upper", "work", "root"]) mkdirSync(name, 0o755);
   const tree = mappedTree(context, rootfs.path);
@@ -38,12 +40,18 @@ export function buildOverlay(context: Context, rootfs: Rootfs): void {
   process.chdir("root");
 }
 
-/** rw: the folder itself. It lies below one that only host root can search, or a planted set-uid file would be of use. */
+/**
+ * rw: the folder itself, which lies below one that only host root can search (request.ts), or a changed set-uid file would
+ * be of use. The small tmpfs below it holds what podium shows over files of the root.
+ */
 export function buildDirect(context: Context, rootfs: Rootfs): void {
-  const tree = mappedTree(context, rootfs.path);
-  attachTree(tree, context.stage);
-  close(tree);
+  mountFilesystem("tmpfs", context.stage, MS_NOSUID | MS_NODEV, "mode=700,size=1m");
   process.chdir(context.stage);
+  mkdirSync("root", 0o755);
+  const tree = mappedTree(context, rootfs.path);
+  attachTree(tree, "root");
+  close(tree);
+  process.chdir("root");
 }
 
 function mappedTree(context: Context, path: string): number {

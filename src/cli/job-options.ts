@@ -1,7 +1,7 @@
 // The options that describe a job, shared by run, start and sandbox.
 import { resolve } from "node:path";
 import { type Command, InvalidArgumentError } from "commander";
-import type { JobRequest } from "../../sandbox/request.ts";
+import type { JobRequest, RootfsRequest } from "../../sandbox/request.ts";
 import type { Grant, TmpfsMount } from "../../sandbox/spec.ts";
 import { parseDuration, parseSize } from "../../sandbox/units.ts";
 
@@ -20,6 +20,7 @@ export interface JobOptions {
   readonly pids?: number;
   readonly timeout?: number;
   readonly rootfs?: { path: string; mode: string };
+  readonly rootfsSize?: number;
   readonly dir?: GrantOption[];
   readonly tmpfs?: TmpfsMount[];
   readonly env?: string[];
@@ -83,7 +84,7 @@ function scratchOf(text: string, previous: TmpfsMount[] = []): TmpfsMount[] {
   return [...previous, { target, sizeBytes: bytes }];
 }
 
-function another(text: string, previous: string[] = []): string[] {
+export function another(text: string, previous: string[] = []): string[] {
   return [...previous, text];
 }
 
@@ -96,6 +97,7 @@ export function addJobOptions(command: Command): Command {
     .option("--pids <N>", "processes and threads at once (default 512)", count)
     .option("--timeout <DURATION>", "ends it after this time", duration)
     .option("--rootfs <DIR[:MODE]>", "folder that becomes its /; MODE is overlay (default), ro or rw", rootfsOf)
+    .option("--rootfs-size <SIZE>", "what changes to an overlay may take, in memory (default 1G)", size)
     .option("-v, --dir <HOST[::GUEST][:ro|rw]>", "folder of the host it may see; repeatable", grantOf)
     .option("--tmpfs <GUEST[:SIZE]>", "empty folder in memory; repeatable", scratchOf)
     .option("-e, --env <NAME=VALUE>", "environment variable; repeatable", another)
@@ -111,6 +113,10 @@ function localGrant({ source, target, writable }: GrantOption): Grant {
   return { source: path, target: target ?? path, writable };
 }
 
+function localRootfs({ path, mode }: { path: string; mode: string }, sizeBytes = 0): RootfsRequest {
+  return { path: resolve(path), mode, sizeBytes };
+}
+
 /** The request to this machine that the options make, for a command given as `argv`. */
 export function requestOf(argv: readonly string[], options: JobOptions, stdin: boolean): JobRequest {
   return {
@@ -120,7 +126,7 @@ export function requestOf(argv: readonly string[], options: JobOptions, stdin: b
     ...(options.cwd !== undefined && { cwd: options.cwd }),
     ...(options.hostname !== undefined && { hostname: options.hostname }),
     ...(options.user && { user: options.user }),
-    ...(options.rootfs && { rootfs: { ...options.rootfs, path: resolve(options.rootfs.path) } }),
+    ...(options.rootfs && { rootfs: localRootfs(options.rootfs, options.rootfsSize) }),
     ...(options.dir && { grants: options.dir.map(localGrant) }),
     ...(options.tmpfs && { tmpfs: options.tmpfs }),
     ...(options.cpus !== undefined && { cpus: options.cpus }),

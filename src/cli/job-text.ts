@@ -11,6 +11,7 @@ export function jobLines(job: JobInfo, now: Date): string[] {
     ["id", String(job.id)],
     ["name", job.name],
     ["user", job.user],
+    ["labels", labelText(job.labels)],
     ["state", stateOf(job, now)],
     ["outcome", job.outcome === undefined ? "" : `${job.outcome.cause}: ${job.outcome.message}`],
     ["command", shellWords(job.command)],
@@ -20,6 +21,12 @@ export function jobLines(job: JobInfo, now: Date): string[] {
     ...resources(job),
   ];
   return columns(rows.filter(([, value]) => value !== "").map((row) => row.map(printable)));
+}
+
+function labelText(labels: Readonly<Record<string, string>>): string {
+  return Object.entries(labels)
+    .map(([key, value]) => (value === "" ? key : `${key}=${value}`))
+    .join(", ");
 }
 
 function stateOf({ state, startedAt }: JobInfo, now: Date): string {

@@ -4,11 +4,12 @@ import { readFileSync } from "node:fs";
 import type { Command } from "commander";
 import { type Rootfs, RootfsMode, StartRequest } from "../gen/podium.ts";
 import { CliError } from "./failure.ts";
-import { addJobOptions, type GrantOption, type JobOptions } from "./job-options.ts";
+import { addJobOptions, another, type GrantOption, type JobOptions } from "./job-options.ts";
 
 export interface StartOptions extends JobOptions {
   readonly name?: string;
   readonly requestId?: string;
+  readonly label?: string[];
 }
 
 /** What to run: a program with its arguments, or a shell line. */
@@ -17,7 +18,8 @@ export type Runnable = { readonly argv: readonly string[] } | { readonly cmd: st
 export function addStartOptions(command: Command): Command {
   return addJobOptions(command)
     .option("--name <NAME>", "name to use in place of its id")
-    .option("--request-id <ID>", "the same command with the same id gets the same job again, not another one");
+    .option("--request-id <ID>", "the same command with the same id gets the same job again, not another one")
+    .option("--label <K=V>", "a word to find it by; repeatable", another);
 }
 
 export function startRequestOf(what: Runnable, options: StartOptions, stdin: boolean): StartRequest {
@@ -39,11 +41,22 @@ export function startRequestOf(what: Runnable, options: StartOptions, stdin: boo
     requestId: options.requestId ?? randomUUID(),
     stdin,
     user: options.user,
-    rootfs: options.rootfs && rootfsOf(options.rootfs),
+    rootfs: options.rootfs && rootfsOf(options.rootfs, options.rootfsSize),
+    labels: labelsOf(options.label),
     grants: (options.dir ?? []).map(grantOf),
     tmpfs: (options.tmpfs ?? []).map(({ target, sizeBytes }) => ({ target, sizeBytes: BigInt(sizeBytes) })),
     seccomp: seccompOf(options.seccomp),
   });
+}
+
+/** A later label replaces an earlier one of the same key; `K` alone has an empty value. */
+function labelsOf(texts: readonly string[] = []): Record<string, string> {
+  const labels = new Map<string, string>();
+  for (const text of texts) {
+    const [key = "", ...value] = text.split("=");
+    labels.set(key, value.join("="));
+  }
+  return Object.fromEntries(labels);
 }
 
 const rootfsModes: Readonly<Record<string, RootfsMode>> = {
@@ -52,9 +65,9 @@ const rootfsModes: Readonly<Record<string, RootfsMode>> = {
   rw: RootfsMode.RW,
 };
 
-function rootfsOf({ path, mode }: { path: string; mode: string }): Rootfs {
+function rootfsOf({ path, mode }: { path: string; mode: string }, sizeBytes = 0): Rootfs {
   serverPath("--rootfs", path);
-  return { path, mode: rootfsModes[mode] ?? RootfsMode.UNSPECIFIED };
+  return { path, mode: rootfsModes[mode] ?? RootfsMode.UNSPECIFIED, sizeBytes: BigInt(sizeBytes), inodes: 0n };
 }
 
 function grantOf({ source, target, writable }: GrantOption) {

@@ -1,5 +1,5 @@
 // What there is to know about jobs, waiting for them and removing them.
-import { type JobInfo, JobsService, ListRequest, StatusService } from "../gen/podium.ts";
+import { type JobInfo, JobsService, type ListFilter, ListRequest, StatusService } from "../gen/podium.ts";
 import { promptMs, serverStream, unary } from "./call.ts";
 import { CallFailure, successOf } from "./call-failure.ts";
 import type { Podium } from "./connect.ts";
@@ -16,6 +16,7 @@ export interface JobFilter {
   readonly all?: boolean;
   /** Only the caller's own job of this name, finished or not. */
   readonly name?: string;
+  readonly filter?: ListFilter;
 }
 
 /** Jobs in the order of their ids. Throws CallFailure. */

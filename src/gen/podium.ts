@@ -504,6 +504,16 @@ export interface StartRequest {
    * visible ASCII characters. Default: none.
    */
   requestId: string;
+  /**
+   * Words to find the job by, at most 32: a key is up to 63 letters, digits and `._/-`, a value up to 255 bytes of text.
+   * Default: none.
+   */
+  labels: { [key: string]: string };
+}
+
+export interface StartRequest_LabelsEntry {
+  key: string;
+  value: string;
 }
 
 /** Ids as the job sees them, 0 to 65535. */
@@ -520,6 +530,10 @@ export interface Rootfs {
   path: string;
   /** What becomes of changes. Default: overlay. */
   mode: RootfsMode;
+  /** Overlay: bytes that changes may take, held in memory and charged to the job. Default 0: 1 GiB. */
+  sizeBytes: bigint;
+  /** Overlay: files, folders and links that may be made or changed. Default 0: one for each 4 KiB of `size_bytes`. */
+  inodes: bigint;
 }
 
 /** A folder or file of the server made visible inside. */
@@ -748,6 +762,13 @@ export interface JobInfo {
   pid: bigint;
   /** The request id it was started with, or empty. */
   requestId: string;
+  /** The labels that it was given. */
+  labels: { [key: string]: string };
+}
+
+export interface JobInfo_LabelsEntry {
+  key: string;
+  value: string;
 }
 
 /** How a job ended. */
@@ -802,6 +823,20 @@ export interface ListRequest {
   all: boolean;
   /** Only the caller's own job of this name, finished or not. Default: any. */
   name: string;
+  /** Only jobs that fit. Default: any. */
+  filter: ListFilter | undefined;
+}
+
+/** What a listed job must have. Of `labels` all must fit; of each other list one does. An empty list asks for nothing. */
+export interface ListFilter {
+  /** `KEY`, or `KEY=VALUE`. */
+  labels: string[];
+  /** States. With one given, finished jobs are looked at too, as with `all`. */
+  states: State[];
+  /** Whose job it is. */
+  users: string[];
+  /** Names, of anybody's job that the caller may see. */
+  names: string[];
 }
 
 /** One job of the list. */
@@ -946,6 +981,7 @@ function createBaseStartRequest(): StartRequest {
     seccomp: "",
     tmpfs: [],
     requestId: "",
+    labels: {},
   };
 }
 
@@ -1017,6 +1053,9 @@ export const StartRequest: MessageFns<StartRequest> = {
     if (message.requestId !== "") {
       writer.uint32(370).string(message.requestId);
     }
+    globalThis.Object.entries(message.labels).forEach(([key, value]: [string, string]) => {
+      StartRequest_LabelsEntry.encode({ key: key as any, value }, writer.uint32(314).fork()).join();
+    });
     return writer;
   },
 
@@ -1177,6 +1216,17 @@ export const StartRequest: MessageFns<StartRequest> = {
             message.requestId = reader.string();
             continue;
           }
+          case 39: {
+            if (tag !== 314) {
+              break;
+            }
+
+            const entry39 = StartRequest_LabelsEntry.decode(reader, reader.uint32());
+            if (entry39.value !== undefined) {
+              message.labels[entry39.key] = entry39.value;
+            }
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1214,6 +1264,82 @@ export const StartRequest: MessageFns<StartRequest> = {
     message.seccomp = object.seccomp ?? "";
     message.tmpfs = object.tmpfs?.map((e) => Tmpfs.fromPartial(e)) || [];
     message.requestId = object.requestId ?? "";
+    message.labels = (globalThis.Object.entries(object.labels ?? {}) as [string, string][]).reduce(
+      (acc: { [key: string]: string }, [key, value]: [string, string]) => {
+        if (value !== undefined) {
+          acc[key] = globalThis.String(value);
+        }
+        return acc;
+      },
+      {},
+    );
+    return message;
+  },
+};
+
+function createBaseStartRequest_LabelsEntry(): StartRequest_LabelsEntry {
+  return { key: "", value: "" };
+}
+
+export const StartRequest_LabelsEntry: MessageFns<StartRequest_LabelsEntry> = {
+  encode(message: StartRequest_LabelsEntry, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.key !== "") {
+      writer.uint32(10).string(message.key);
+    }
+    if (message.value !== "") {
+      writer.uint32(18).string(message.value);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): StartRequest_LabelsEntry {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseStartRequest_LabelsEntry();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.key = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.value = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create<I extends Exact<DeepPartial<StartRequest_LabelsEntry>, I>>(base?: I): StartRequest_LabelsEntry {
+    return StartRequest_LabelsEntry.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<StartRequest_LabelsEntry>, I>>(object: I): StartRequest_LabelsEntry {
+    const message = createBaseStartRequest_LabelsEntry();
+    message.key = object.key ?? "";
+    message.value = object.value ?? "";
     return message;
   },
 };
@@ -1286,7 +1412,7 @@ export const User: MessageFns<User> = {
 };
 
 function createBaseRootfs(): Rootfs {
-  return { path: "", mode: RootfsMode.UNSPECIFIED };
+  return { path: "", mode: RootfsMode.UNSPECIFIED, sizeBytes: 0n, inodes: 0n };
 }
 
 export const Rootfs: MessageFns<Rootfs> = {
@@ -1296,6 +1422,18 @@ export const Rootfs: MessageFns<Rootfs> = {
     }
     if (message.mode !== RootfsMode.UNSPECIFIED) {
       writer.uint32(16).int32(rootfsModeToNumber(message.mode));
+    }
+    if (message.sizeBytes !== 0n) {
+      if (BigInt.asIntN(64, message.sizeBytes) !== message.sizeBytes) {
+        throw new globalThis.Error("value provided for field message.sizeBytes of type int64 too large");
+      }
+      writer.uint32(24).int64(message.sizeBytes);
+    }
+    if (message.inodes !== 0n) {
+      if (BigInt.asIntN(64, message.inodes) !== message.inodes) {
+        throw new globalThis.Error("value provided for field message.inodes of type int64 too large");
+      }
+      writer.uint32(32).int64(message.inodes);
     }
     return writer;
   },
@@ -1329,6 +1467,22 @@ export const Rootfs: MessageFns<Rootfs> = {
             message.mode = rootfsModeFromJSON(reader.int32());
             continue;
           }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.sizeBytes = reader.int64() as bigint;
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.inodes = reader.int64() as bigint;
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1348,6 +1502,8 @@ export const Rootfs: MessageFns<Rootfs> = {
     const message = createBaseRootfs();
     message.path = object.path ?? "";
     message.mode = object.mode ?? RootfsMode.UNSPECIFIED;
+    message.sizeBytes = (object.sizeBytes !== undefined && object.sizeBytes !== null) ? BigInt(object.sizeBytes) : 0n;
+    message.inodes = (object.inodes !== undefined && object.inodes !== null) ? BigInt(object.inodes) : 0n;
     return message;
   },
 };
@@ -2746,6 +2902,7 @@ function createBaseJobInfo(): JobInfo {
     usage: undefined,
     pid: 0n,
     requestId: "",
+    labels: {},
   };
 }
 
@@ -2796,6 +2953,9 @@ export const JobInfo: MessageFns<JobInfo> = {
     if (message.requestId !== "") {
       writer.uint32(234).string(message.requestId);
     }
+    globalThis.Object.entries(message.labels).forEach(([key, value]: [string, string]) => {
+      JobInfo_LabelsEntry.encode({ key: key as any, value }, writer.uint32(186).fork()).join();
+    });
     return writer;
   },
 
@@ -2916,6 +3076,17 @@ export const JobInfo: MessageFns<JobInfo> = {
             message.requestId = reader.string();
             continue;
           }
+          case 23: {
+            if (tag !== 186) {
+              break;
+            }
+
+            const entry23 = JobInfo_LabelsEntry.decode(reader, reader.uint32());
+            if (entry23.value !== undefined) {
+              message.labels[entry23.key] = entry23.value;
+            }
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -2950,6 +3121,82 @@ export const JobInfo: MessageFns<JobInfo> = {
     message.usage = (object.usage !== undefined && object.usage !== null) ? Usage.fromPartial(object.usage) : undefined;
     message.pid = (object.pid !== undefined && object.pid !== null) ? BigInt(object.pid) : 0n;
     message.requestId = object.requestId ?? "";
+    message.labels = (globalThis.Object.entries(object.labels ?? {}) as [string, string][]).reduce(
+      (acc: { [key: string]: string }, [key, value]: [string, string]) => {
+        if (value !== undefined) {
+          acc[key] = globalThis.String(value);
+        }
+        return acc;
+      },
+      {},
+    );
+    return message;
+  },
+};
+
+function createBaseJobInfo_LabelsEntry(): JobInfo_LabelsEntry {
+  return { key: "", value: "" };
+}
+
+export const JobInfo_LabelsEntry: MessageFns<JobInfo_LabelsEntry> = {
+  encode(message: JobInfo_LabelsEntry, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.key !== "") {
+      writer.uint32(10).string(message.key);
+    }
+    if (message.value !== "") {
+      writer.uint32(18).string(message.value);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): JobInfo_LabelsEntry {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseJobInfo_LabelsEntry();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.key = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.value = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create<I extends Exact<DeepPartial<JobInfo_LabelsEntry>, I>>(base?: I): JobInfo_LabelsEntry {
+    return JobInfo_LabelsEntry.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<JobInfo_LabelsEntry>, I>>(object: I): JobInfo_LabelsEntry {
+    const message = createBaseJobInfo_LabelsEntry();
+    message.key = object.key ?? "";
+    message.value = object.value ?? "";
     return message;
   },
 };
@@ -3305,7 +3552,7 @@ export const Usage: MessageFns<Usage> = {
 };
 
 function createBaseListRequest(): ListRequest {
-  return { all: false, name: "" };
+  return { all: false, name: "", filter: undefined };
 }
 
 export const ListRequest: MessageFns<ListRequest> = {
@@ -3315,6 +3562,9 @@ export const ListRequest: MessageFns<ListRequest> = {
     }
     if (message.name !== "") {
       writer.uint32(18).string(message.name);
+    }
+    if (message.filter !== undefined) {
+      ListFilter.encode(message.filter, writer.uint32(26).fork()).join();
     }
     return writer;
   },
@@ -3348,6 +3598,14 @@ export const ListRequest: MessageFns<ListRequest> = {
             message.name = reader.string();
             continue;
           }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.filter = ListFilter.decode(reader, reader.uint32());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -3367,6 +3625,114 @@ export const ListRequest: MessageFns<ListRequest> = {
     const message = createBaseListRequest();
     message.all = object.all ?? false;
     message.name = object.name ?? "";
+    message.filter = (object.filter !== undefined && object.filter !== null)
+      ? ListFilter.fromPartial(object.filter)
+      : undefined;
+    return message;
+  },
+};
+
+function createBaseListFilter(): ListFilter {
+  return { labels: [], states: [], users: [], names: [] };
+}
+
+export const ListFilter: MessageFns<ListFilter> = {
+  encode(message: ListFilter, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    for (const v of message.labels) {
+      writer.uint32(10).string(v!);
+    }
+    if (message.states.length !== 0) {
+      writer.uint32(18).fork();
+      for (const v of message.states) {
+        writer.int32(stateToNumber(v));
+      }
+      writer.join();
+    }
+    for (const v of message.users) {
+      writer.uint32(26).string(v!);
+    }
+    for (const v of message.names) {
+      writer.uint32(34).string(v!);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ListFilter {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseListFilter();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.labels.push(reader.string());
+            continue;
+          }
+          case 2: {
+            if (tag === 16) {
+              message.states.push(stateFromJSON(reader.int32()));
+
+              continue;
+            }
+
+            if (tag === 18) {
+              const end2 = reader.uint32() + reader.pos;
+              while (reader.pos < end2) {
+                message.states.push(stateFromJSON(reader.int32()));
+              }
+
+              continue;
+            }
+
+            break;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.users.push(reader.string());
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.names.push(reader.string());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create<I extends Exact<DeepPartial<ListFilter>, I>>(base?: I): ListFilter {
+    return ListFilter.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<ListFilter>, I>>(object: I): ListFilter {
+    const message = createBaseListFilter();
+    message.labels = object.labels?.map((e) => e) || [];
+    message.states = object.states?.map((e) => e) || [];
+    message.users = object.users?.map((e) => e) || [];
+    message.names = object.names?.map((e) => e) || [];
     return message;
   },
 };

@@ -8,6 +8,8 @@ import type { ExitRecord, Limits } from "../../sandbox/spec.ts";
 export interface JobMeta {
   readonly id: number;
   readonly name: string;
+  /** Absent in a folder of podium before 0.2. */
+  readonly labels?: Readonly<Record<string, string>>;
   readonly user: string;
   readonly createdAtMs: number;
   readonly command: readonly string[];

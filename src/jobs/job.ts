@@ -20,6 +20,13 @@ export class Job {
     return this.meta.id;
   }
 
+  /** As the file `state` says it at the end. */
+  get state(): "RUNNING" | "COMPLETED" | "FAILED" {
+    if (this.#outcome === null) return "RUNNING";
+    const { cause, exitCode } = this.#outcome;
+    return (cause === "EXITED" || cause === "STOPPED") && exitCode === 0 ? "COMPLETED" : "FAILED";
+  }
+
   /** null while it runs. */
   get outcome(): ExitRecord | null {
     return this.#outcome;

@@ -8,6 +8,8 @@ import { type CheckedJob, Executor } from "./executor.ts";
 import { readExit, readState } from "./folder.ts";
 import type { Job } from "./job.ts";
 import type { JobControl } from "./job-control.ts";
+import { checkLabels } from "./labels.ts";
+import { isListed, type ListWanted } from "./list-filter.ts";
 import { applyPolicy, type Policy, refuseMoved } from "./policy.ts";
 import { lostRecord, Registry, type Viewer } from "./registry.ts";
 import { RepeatableStarts, type RequestIdentity } from "./request-id.ts";
@@ -21,6 +23,7 @@ export interface Caller extends Viewer {
 export interface NewJob {
   readonly request: JobRequest;
   readonly name: string;
+  readonly labels: Readonly<Record<string, string>>;
   /** "", `default`, `unconfined`, or an OCI profile as JSON text. */
   readonly seccomp: string;
   /** null: a repetition of the request starts another job. */
@@ -88,6 +91,7 @@ export class Jobs {
     }
     if (/^\d+$/.test(wanted.name))
       throw new InvalidRequest("name", "a name of digits only would be taken for an id", "add a letter");
+    checkLabels(wanted.labels);
     const request = applyPolicy(wanted.request, this.#policy, caller.user);
     const checked = this.#executor.check(request, seccompChoice(caller, wanted.seccomp), "podium");
     refuseMoved(request, checked.spec);
@@ -152,10 +156,9 @@ export class Jobs {
     return this.#current(this.#registry.find(id, caller));
   }
 
-  list(caller: Caller, filter: { all: boolean; name: string }): Job[] {
+  list(caller: Caller, wanted: ListWanted): Job[] {
     const jobs = this.#registry.list(caller).map((job) => this.#current(job));
-    if (filter.name !== "") return jobs.filter((job) => job.meta.name === filter.name && job.meta.user === caller.user);
-    return filter.all ? jobs : jobs.filter((job) => job.outcome === null);
+    return jobs.filter((job) => isListed(job, caller.user, wanted));
   }
 
   /** Signals the command and, after the grace, kills all of the job; resolves when nothing is left. A finished job is fine. */
@@ -231,6 +234,7 @@ function metaOf(id: number, caller: Caller, wanted: NewJob, { spec }: CheckedJob
   return {
     id,
     name: wanted.name,
+    labels: wanted.labels,
     user: caller.user,
     createdAtMs: Date.now(),
     command: spec.argv,

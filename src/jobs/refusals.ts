@@ -11,7 +11,12 @@ export const limitFields: Readonly<Record<keyof Limits, string>> = {
 };
 
 /** Fields of JobRequest that the API calls otherwise. */
-const requestFields: Readonly<Record<string, string>> = { cpus: "cpu", memory: "mem", timeout: "timeout_ms" };
+const requestFields: Readonly<Record<string, string>> = {
+  cpus: "cpu",
+  memory: "mem",
+  timeout: "timeout_ms",
+  "rootfs.size": "rootfs.size_bytes",
+};
 
 export function refusedField({ field, message, mend }: RequestError): InvalidRequest {
   const name = (requestFields[field] ?? field).replace(/^dir\[/, "grants[");

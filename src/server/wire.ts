@@ -5,9 +5,7 @@ import { JobInfo as JobInfoMessage, State } from "../gen/podium.ts";
 import type { Job } from "../jobs/job.ts";
 
 export function stateOf(job: Job): State {
-  if (job.outcome === null) return State.RUNNING;
-  const { cause, exitCode } = job.outcome;
-  return (cause === "EXITED" || cause === "STOPPED") && exitCode === 0 ? State.COMPLETED : State.FAILED;
+  return State[job.state];
 }
 
 export function jobInfo(job: Job, usage: Usage): JobInfo {
@@ -26,6 +24,7 @@ export function jobInfo(job: Job, usage: Usage): JobInfo {
     usage: usageOf(usage),
     pid: BigInt(job.pid),
     requestId: meta.requestId ?? "",
+    labels: { ...meta.labels },
   });
 }
 

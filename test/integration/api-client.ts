@@ -7,6 +7,7 @@ import {
   type InfoResponse,
   type JobInfo,
   JobsClient,
+  ListRequest,
   LoggerClient,
   LogRequest,
   type LogResponse,
@@ -96,7 +97,7 @@ export class Api {
 
   async list(all = false, name = ""): Promise<JobInfo[]> {
     const jobs: JobInfo[] = [];
-    for await (const { job } of this.jobs.list({ all, name })) jobs.push(job);
+    for await (const { job } of this.jobs.list(ListRequest.create({ all, name }))) jobs.push(job);
     return jobs;
   }
 

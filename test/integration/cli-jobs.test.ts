@@ -11,6 +11,7 @@ const root = requires("root", "libseccomp");
 
 const jobKeys = [
   ...["id", "name", "user", "state", "outcome", "createdAt", "startedAt", "finishedAt", "command", "limits", "usage"],
+  "labels",
 ];
 const rfc3339 = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/;
 
@@ -162,4 +163,39 @@ test("a name is the user's own: another's answers like one that nobody has", roo
   assert.is(taken.code, 125);
   assert.match(taken.stderr, /^podium: name: "web" belongs to job 1; /);
   assert.is((await server.podium("bob", ["start", "--name", "web", "--", "true"])).code, 0);
+});
+
+test("ps --filter finds jobs by label, name, state and user; status tells the labels", root, async () => {
+  await using server = await TestServer.start();
+  await server.podium("alice", ["run", "--label", "tier=web", "--label", "v=1=2", "--", "true"]);
+  await server.podium("alice", ["start", "--name", "mine", "--label", "tier=db", "--label", "x", "--", "sleep", "100"]);
+  await server.podium("bob", ["start", "--label", "tier=web", "--", "sleep", "100"]);
+  const ids = async (user: string, ...args: string[]) =>
+    (await json(server, user, "ps", ...args)).map((job: { id: number }) => job.id);
+  const filters: readonly [string, readonly string[], readonly number[]][] = [
+    ["alice", ["--filter", "label=tier"], [2]],
+    ["alice", ["-a", "--filter", "label=tier"], [1, 2]],
+    ["alice", ["-a", "--filter", "label=tier=web"], [1]],
+    ["alice", ["-a", "--filter", "label=v=1=2"], [1]],
+    ["alice", ["-a", "--filter", "label=tier", "--filter", "label=x"], [2]],
+    ["alice", ["-a", "--filter", "label=tie"], []],
+    ["alice", ["--filter", "state=completed"], [1]],
+    ["alice", ["--filter", "name=mine", "--filter", "name=other"], [2]],
+    ["admin", ["-a", "--filter", "label=tier=web"], [1, 3]],
+    ["admin", ["--filter", "user=bob"], [3]],
+    ["alice", ["-a", "--filter", "user=bob"], []],
+  ];
+  for (const [user, args, expected] of filters) assert.equal(await ids(user, ...args), expected, args.join(" "));
+  assert.equal((await json(server, "alice", "status", "mine")).labels, { tier: "db", x: "" });
+  assert.match((await server.podium("alice", ["status", "1"])).stdout, /labels +tier=web, v=1=2\n/);
+  for (const [args, message] of [
+    [["ps", "--filter", "age=1"], /"age" is no filter; use label, name, state or user/],
+    [["ps", "--filter", "state=DONE"], /"DONE" is no state; use one of RUNNING/],
+    [["start", "--label", "a b=c", "--", "true"], /labels: "a b" is not a key; begin it with/],
+    [["start", "--label", `a=${"x".repeat(256)}`, "--", "true"], /labels\[a\]: .* is not a value; use at most 255/],
+  ] as const) {
+    const refused = await server.podium("alice", args);
+    assert.is(refused.code, 125);
+    assert.match(refused.stderr, message);
+  }
 });

@@ -1,5 +1,5 @@
 // What cannot be had is refused: one sentence, the mend, exit code 125, nothing started and nothing left.
-import { cpSync, symlinkSync, writeFileSync } from "node:fs";
+import { cpSync, mkdirSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import * as assert from "uvu/assert";
 import { root } from "../support/runner/catalog.ts";
@@ -69,7 +69,17 @@ test("a root, folders and places in it that cannot be", needs, async () => {
     /rootfs: \/nonexistent does not exist on the server\n {2}name/,
   );
   await refuses(["--rootfs=/etc/passwd", "--", "true"], /rootfs: \/etc\/passwd is not a folder\n {2}name the folder/);
-  await refuses([`--rootfs=${folder.path}:rw`, "--", "true"], /the rootfs has no folder \/dev, .* make it first/);
+  const rootfs = join(folder.path, "root");
+  mkdirSync(rootfs);
+  await refuses([`--rootfs=${rootfs}:rw`, "--", "true"], /the rootfs has no folder \/dev, .* make it first/);
+  await refuses(
+    [`--rootfs=${folder.path}:rw`, "--", "true"],
+    /can be reached by every user of the host, .*\n {2}put it below a folder that only root can search \(chmod 700\)/,
+  );
+  await refuses(
+    [`--rootfs=${rootfs}:ro`, "--rootfs-size=1M", "--", "true"],
+    /rootfs.size: bounds what an overlay takes, and the mode is ro/,
+  );
   await refuses(["--dir=/nonexistent", "--", "true"], /dir\[0\]: \/nonexistent does not exist on the server\n {2}name/);
   await refuses(["--dir=", "--", "true"], /"" names no folder; write it like/);
   await refuses(["--dir=/etc::x", "--", "true"], /dir\[0\]: "x" is not an absolute path\n {2}begin it with \//);

@@ -4,7 +4,7 @@ import { createServer } from "node:net";
 import { join } from "node:path";
 import { status } from "@grpc/grpc-js";
 import * as assert from "uvu/assert";
-import { RootfsMode } from "../../src/gen/podium.ts";
+import { Rootfs, RootfsMode } from "../../src/gen/podium.ts";
 import { requires, suite } from "../support/suite.ts";
 import { failureOf } from "../support/tls-peers.ts";
 import { LiveServer } from "./live-server.ts";
@@ -67,7 +67,7 @@ test("allowed folders may be named by their users, in their ways, and by no way 
   const theirs = await failureOf(bob.start({ argv: ["true"], grants: grant(path("ours")) }));
   assert.is(theirs.code, PERMISSION_DENIED);
   assert.ok((await bob.startId({ argv: ["true"], grants: grant(path("shared")) })) > 0n);
-  const rw = { path: path("shared"), mode: RootfsMode.RW };
+  const rw = Rootfs.create({ path: path("shared"), mode: RootfsMode.RW });
   assert.is((await failureOf(bob.start({ argv: ["true"], rootfs: rw }))).code, PERMISSION_DENIED);
 });
 
@@ -124,7 +124,9 @@ test("K18 podium's own data and keys cannot be named, even where all of the host
     assert.is(refusal.code, PERMISSION_DENIED, source);
     assert.match(refusal.details, /^grants\[0\]\.source: .* holds or is podium's own data or key/);
   }
-  const rootfs = await failureOf(api.start({ argv: ["true"], rootfs: { path: "/", mode: RootfsMode.RO } }));
+  const rootfs = await failureOf(
+    api.start({ argv: ["true"], rootfs: Rootfs.create({ path: "/", mode: RootfsMode.RO }) }),
+  );
   assert.match(rootfs.details, /^rootfs\.path: \/ holds or is podium's own/);
   const granted = await api.startId({
     argv: ["ls", "/x"],

@@ -3,7 +3,7 @@ import { readdirSync } from "node:fs";
 import { join } from "node:path";
 import { status } from "@grpc/grpc-js";
 import * as assert from "uvu/assert";
-import { Cause, FailureCode, Role, RootfsMode, type StartRequest } from "../../src/gen/podium.ts";
+import { Cause, FailureCode, Role, Rootfs, RootfsMode, type StartRequest } from "../../src/gen/podium.ts";
 import { requires, suite } from "../support/suite.ts";
 import { failureOf } from "../support/tls-peers.ts";
 import { LiveServer } from "./live-server.ts";
@@ -76,7 +76,11 @@ test("wrong requests each get one clear error and start nothing", root, async ()
     [{ hostname: "a\n" }, INVALID_ARGUMENT, /^hostname: /],
     [{ user: { uid: 65_536, gid: 0 } }, INVALID_ARGUMENT, /^user\.uid: 65536 is not an id of the job/],
     [{ user: { uid: 0, gid: 4_294_967_295 } }, INVALID_ARGUMENT, /^user\.gid: /],
-    [{ rootfs: { path: "/", mode: 9 as unknown as RootfsMode } }, INVALID_ARGUMENT, /^rootfs\.mode: .* is not a mode/],
+    [
+      { rootfs: Rootfs.create({ path: "/", mode: 9 as unknown as RootfsMode }) },
+      INVALID_ARGUMENT,
+      /^rootfs\.mode: .* is not a mode/,
+    ],
     [{ seccomp: "unconfined" }, PERMISSION_DENIED, /^seccomp: unconfined is for podium:admin certificates$/],
     [{ seccomp: "{" }, INVALID_ARGUMENT, /^seccomp: /],
     [{ seccomp: "nonsense" }, INVALID_ARGUMENT, /^seccomp: /],
@@ -95,8 +99,8 @@ test("no folder of the host may be named unless the configuration says so", root
     [{ grants: [grant("/")] }, PERMISSION_DENIED, refused("grants\\[0\\].source")],
     [{ grants: [grant("/nonexistent")] }, PERMISSION_DENIED, refused("grants\\[0\\].source")],
     [{ grants: [grant("/tmp", true)] }, PERMISSION_DENIED, refused("grants\\[0\\].source")],
-    [{ rootfs: { path: "/", mode: RootfsMode.RO } }, PERMISSION_DENIED, refused("rootfs.path")],
-    [{ rootfs: { path: "/", mode: RootfsMode.RW } }, PERMISSION_DENIED, refused("rootfs.path")],
+    [{ rootfs: Rootfs.create({ path: "/", mode: RootfsMode.RO }) }, PERMISSION_DENIED, refused("rootfs.path")],
+    [{ rootfs: Rootfs.create({ path: "/", mode: RootfsMode.RW }) }, PERMISSION_DENIED, refused("rootfs.path")],
   ]);
 });
 

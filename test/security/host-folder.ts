@@ -8,6 +8,13 @@ export class HostFolder implements Disposable {
   readonly path = mkdtempSync(join(tmpdir(), "podium-grant-"));
   readonly #mounts: string[] = [];
 
+  /** A folder in it, which nobody but root can reach: what a writable root must be. */
+  unreachable(name: string): string {
+    const path = join(this.path, name);
+    mkdirSync(path, { mode: 0o755 });
+    return path;
+  }
+
   mountTmpfs(name: string): string {
     const target = join(this.path, name);
     mkdirSync(target);

@@ -50,10 +50,11 @@ test("F02 links where podium mounts in a hostile root are refused, and lead nowh
     for (const name of ["proc", "dev"]) {
       for (const target of [outside.path, "/", "/etc", "nothing", "."]) {
         using folder = new HostFolder();
-        copyFileSync(attacks.path("whoami"), join(folder.path, "whoami"));
-        mkdirSync(join(folder.path, name === "proc" ? "dev" : "proc"));
-        symlinkSync(target, join(folder.path, name));
-        const ran = await runSandbox(["--rootfs", `${folder.path}:${mode}`, "--", "/whoami"]);
+        const rootfs = folder.unreachable("root");
+        copyFileSync(attacks.path("whoami"), join(rootfs, "whoami"));
+        mkdirSync(join(rootfs, name === "proc" ? "dev" : "proc"));
+        symlinkSync(target, join(rootfs, name));
+        const ran = await runSandbox(["--rootfs", `${rootfs}:${mode}`, "--", "/whoami"]);
         assert.equal([ran.code, ran.stdout], [125, ""], `${mode} ${name} -> ${target}`);
         assert.match(ran.stderr, `/${name}`);
       }
@@ -72,12 +73,13 @@ test(
     writeFileSync(victim, "host");
     const run = async (mode: string, hosts: string) => {
       using folder = new HostFolder();
-      copyFileSync(attacks.path("whoami"), join(folder.path, "whoami"));
-      for (const name of ["etc", "proc", "dev", "dev/pts", "dev/mqueue", "dev/shm"]) mkdirSync(join(folder.path, name));
-      writeFileSync(join(folder.path, "etc/real"), "");
-      symlinkSync(hosts, join(folder.path, "etc/hosts"));
-      execFileSync("mkfifo", [join(folder.path, "etc/passwd")]);
-      return await runSandbox(["--rootfs", `${folder.path}:${mode}`, "--timeout", "5s", "--", "/whoami"]);
+      const rootfs = folder.unreachable("root");
+      copyFileSync(attacks.path("whoami"), join(rootfs, "whoami"));
+      for (const name of ["etc", "proc", "dev", "dev/pts", "dev/mqueue", "dev/shm"]) mkdirSync(join(rootfs, name));
+      writeFileSync(join(rootfs, "etc/real"), "");
+      symlinkSync(hosts, join(rootfs, "etc/hosts"));
+      execFileSync("mkfifo", [join(rootfs, "etc/passwd")]);
+      return await runSandbox(["--rootfs", `${rootfs}:${mode}`, "--timeout", "5s", "--", "/whoami"]);
     };
     for (const mode of ["overlay", "ro"]) {
       assert.equal((await run(mode, "/etc/real")).stdout, "0 0 0 0\n", "a link inside the root is followed there");

@@ -34,6 +34,7 @@ test("a job of which little is known has the keys of the contract all the same",
     command: [],
     limits: { cpus: 0, memoryBytes: 0, ioBytesPerSecond: 0, pids: 0, timeoutSeconds: 0 },
     usage: { cpuSeconds: 0, memoryBytes: 0, memoryPeakBytes: 0, pids: 0 },
+    labels: {},
   });
 });
 

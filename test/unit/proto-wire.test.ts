@@ -40,6 +40,10 @@ const record = <T>(model: { [K in keyof T]: fc.Arbitrary<T[K]> }) => fc.record<T
 
 const startRequest = record({ cmd: text, cpu: float, mem: int64, io: int64 });
 
+/** A key that the server takes begins with a letter or digit, so `__proto__` is none. */
+const labelKey = text.filter((key) => key !== "__proto__");
+const rootfsMode = fc.constantFrom(podium.RootfsMode.OVERLAY, podium.RootfsMode.RW);
+
 const additions = record({
   argv: fc.array(text),
   env: fc.array(text),
@@ -50,9 +54,8 @@ const additions = record({
   timeoutMs: int64,
   name: text,
   stdin: fc.boolean(),
-  rootfs: fc.option(record({ path: text, mode: fc.constantFrom(podium.RootfsMode.OVERLAY, podium.RootfsMode.RW) }), {
-    nil: undefined,
-  }),
+  rootfs: fc.option(record({ path: text, mode: rootfsMode, sizeBytes: int64, inodes: int64 }), { nil: undefined }),
+  labels: fc.dictionary(labelKey, text, { noNullPrototype: true }),
   tmpfs: fc.array(record({ target: text, sizeBytes: int64 })),
   grants: fc.array(record({ source: text, target: text, writable: fc.boolean() })),
   seccomp: text,

@@ -1,11 +1,12 @@
-import type {
-  JobsServer,
-  ListRequest,
-  ListResponse,
-  RemoveRequest,
-  RemoveResponse,
-  WaitRequest,
-  WaitResponse,
+import {
+  type JobsServer,
+  ListFilter,
+  type ListRequest,
+  type ListResponse,
+  type RemoveRequest,
+  type RemoveResponse,
+  type WaitRequest,
+  type WaitResponse,
 } from "../../gen/podium.ts";
 import type { Caller, Jobs } from "../../jobs/jobs.ts";
 import { type CallContext, type Send, streaming, unary } from "../calls.ts";
@@ -24,8 +25,13 @@ export function jobsService(jobs: Jobs, context: CallContext): JobsServer {
   };
 }
 
-async function list(jobs: Jobs, caller: Caller, { all, name }: ListRequest, send: Send<ListResponse>): Promise<void> {
-  for (const job of jobs.list(caller, { all, name })) {
+async function list(
+  jobs: Jobs,
+  caller: Caller,
+  { all, name, filter }: ListRequest,
+  send: Send<ListResponse>,
+): Promise<void> {
+  for (const job of jobs.list(caller, { all, name, filter: filter ?? ListFilter.create() })) {
     if (!(await send({ job: jobInfo(job, jobs.usage(job)) }))) return;
   }
 }

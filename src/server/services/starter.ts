@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
-import type { JobRequest } from "../../../sandbox/request.ts";
-import { RootfsMode, type StarterServer, StartRequest, type StartResponse } from "../../gen/podium.ts";
+import type { JobRequest, RootfsRequest } from "../../../sandbox/request.ts";
+import { type Rootfs, RootfsMode, type StarterServer, StartRequest, type StartResponse } from "../../gen/podium.ts";
 import { InvalidRequest } from "../../jobs/errors.ts";
 import type { Caller, Jobs } from "../../jobs/jobs.ts";
 import type { RequestIdentity } from "../../jobs/request-id.ts";
@@ -13,8 +13,8 @@ export function starter(jobs: Jobs, context: CallContext): StarterServer {
 
 async function start(jobs: Jobs, caller: Caller, request: StartRequest): Promise<StartResponse> {
   try {
-    const { name, seccomp } = request;
-    const wanted = { request: requestOf(request), name, seccomp, repeatable: identityOf(request) };
+    const { name, labels, seccomp } = request;
+    const wanted = { request: requestOf(request), name, labels, seccomp, repeatable: identityOf(request) };
     const job = await jobs.start(caller, wanted);
     return { response: { $case: "success", value: { id: BigInt(job.id) } } };
   } catch (error) {
@@ -63,7 +63,7 @@ function requestOf(request: StartRequest): JobRequest {
     ...(cwd !== "" && { cwd }),
     ...(hostname !== "" && { hostname }),
     ...(user && { user }),
-    ...(rootfs && { rootfs: { path: rootfs.path, mode: rootfsMode(rootfs.mode) } }),
+    ...(rootfs && { rootfs: rootfsOf(rootfs) }),
   };
 }
 
@@ -75,6 +75,15 @@ function decimal(float: number): number {
 function amount(field: string, value: bigint): number {
   if (value >= 0n && value <= BigInt(Number.MAX_SAFE_INTEGER)) return Number(value);
   throw new InvalidRequest(field, `${value} is not a number from 0 to 2^53 - 1`, "0 asks for the server's default");
+}
+
+function rootfsOf({ path, mode, sizeBytes, inodes }: Rootfs): RootfsRequest {
+  return {
+    path,
+    mode: rootfsMode(mode),
+    sizeBytes: amount("rootfs.size_bytes", sizeBytes),
+    inodes: amount("rootfs.inodes", inodes),
+  };
 }
 
 function rootfsMode(mode: RootfsMode): string {
