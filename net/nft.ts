@@ -14,15 +14,19 @@ export interface Ended {
 export function runProgram(program: string, args: readonly string[], input: string, mend: string): Promise<Ended> {
   return new Promise((resolve, reject) => {
     const env = { PATH: "/usr/sbin:/usr/bin:/sbin:/bin", LC_ALL: "C" };
-    const child = spawn(program, args, { env, cwd: "/", stdio: "pipe", timeout: timeoutMs, killSignal: "SIGKILL" });
+    const child = spawn(program, args, { env, cwd: "/", stdio: "pipe" });
+    // Not spawn's own timeout: of a program that cannot be run it would keep this process alive.
+    const timer = setTimeout(() => child.kill("SIGKILL"), timeoutMs);
     const [stdout, stderr]: [Buffer[], Buffer[]] = [[], []];
     child.stdout.on("data", (chunk: Buffer) => stdout.push(chunk));
     child.stderr.on("data", (chunk: Buffer) => stderr.push(chunk));
     child.stdin.on("error", () => {}); // it ended early; its stderr says why
     child.once("error", (error: NodeJS.ErrnoException) => {
+      clearTimeout(timer);
       reject(new NetworkError("unavailable", `the program ${program} cannot be run (${error.code})`, mend));
     });
     child.once("close", (code) => {
+      clearTimeout(timer);
       resolve({ code, stdout: Buffer.concat(stdout).toString(), stderr: Buffer.concat(stderr).toString() });
     });
     child.stdin.end(input);

@@ -86,8 +86,13 @@ const __filename = bundlePath(import.meta.url);
 const __dirname = bundlePath(new URL(".", import.meta.url));`;
 
 const bundles = [
-  // One file in CommonJS: the zygote and what it forks can load nothing asynchronously.
-  { ...common, entryPoints: { zygote: "sandbox/zygote/main.ts" }, format: "cjs", outExtension: { ".js": ".cjs" } },
+  // One file each in CommonJS: the zygote, the trials of doctor and what they fork can load nothing asynchronously.
+  {
+    ...common,
+    entryPoints: { zygote: "sandbox/zygote/main.ts", trials: "sandbox/requirements/main.ts" },
+    format: "cjs",
+    outExtension: { ".js": ".cjs" },
+  },
   {
     ...common,
     entryPoints: { podium: "src/cli/main.ts" },

@@ -9,6 +9,7 @@ const common = {
   open_tree: 428,
   move_mount: 429,
   pidfd_open: 434,
+  clone3: 435,
   close_range: 436,
   openat2: 437,
   mount_setattr: 442,

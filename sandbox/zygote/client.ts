@@ -44,7 +44,7 @@ export const idLocks = "/run/podium/ids";
  * starts with what the zygote has done (docs/performance.md): compile everything at once and keep it; note types and shapes
  * from the first call on; make no machine code, which no child lives long enough to gain from.
  */
-const nodeFlags = [
+export const nodeFlags = [
   "--single-threaded",
   "--v8-pool-size=0",
   "--no-lazy",
@@ -56,13 +56,13 @@ const nodeFlags = [
 /** Node's own program text on huge pages: 25 ms once, and a child need not take a page fault for each piece of it. */
 const flagsForManyJobs = ["--use-largepages=silent"];
 
-/** `dist/zygote.cjs`, beside the program that runs or above a compiled module of the checkout. */
-function zygoteProgram(): string {
+/** `dist/NAME`, beside the program that runs or above a compiled module of the checkout. */
+export function bundledProgram(name: string): string {
   for (let folder = dirname(fileURLToPath(import.meta.url)); ; folder = dirname(folder)) {
-    for (const candidate of [join(folder, "zygote.cjs"), join(folder, "dist", "zygote.cjs")]) {
+    for (const candidate of [join(folder, name), join(folder, "dist", name)]) {
       if (existsSync(candidate)) return candidate;
     }
-    if (folder === "/") throw new Error("zygote.cjs is missing beside the program; build it with `npm run build`");
+    if (folder === "/") throw new Error(`${name} is missing beside the program; build it with \`npm run build\``);
   }
 }
 
@@ -93,7 +93,7 @@ export class ZygoteClient extends EventEmitter<{ ended: [string]; gone: [string]
   /** Starts a zygote and waits until it has tested itself. Throws with the reason when this host cannot have one. */
   static async spawn(configuration: ConfigureMessage): Promise<ZygoteClient> {
     const flags = configuration.rehearse ? [...nodeFlags, ...flagsForManyJobs] : nodeFlags;
-    const child = spawn(process.execPath, [...flags, zygoteProgram()], {
+    const child = spawn(process.execPath, [...flags, bundledProgram("zygote.cjs")], {
       cwd: "/",
       detached: true, // a Ctrl-C on the server's terminal is not for the jobs
       // LD_BIND_NOW: symbols are resolved here, once, and not at first use in each child (ld.so(8)).

@@ -61,6 +61,10 @@ const commands: Readonly<Record<string, Entry>> = {
     summary: "run the server on this machine",
     load: async () => (await import("./serve.ts")).serveCommand(),
   },
+  doctor: {
+    summary: "tell what this host can enforce, and the mend of what it cannot",
+    load: async () => (await import("./doctor.ts")).doctorCommand(),
+  },
   certs: {
     summary: "make a CA and issue certificates",
     load: async () => (await import("./certs.ts")).certsCommand(),

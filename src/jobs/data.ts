@@ -49,14 +49,27 @@ export function openData(folder: string): Data {
 function prepare(path: string): void {
   try {
     makeFolder(path);
+  } catch (error) {
+    throw unusable(path, error);
+  }
+  checkDataFolder(path);
+}
+
+/** Throws DataError when a server would not take this folder, which exists, for its DATA. */
+export function checkDataFolder(path: string): void {
+  try {
     accessSync(path, constants.W_OK | constants.X_OK);
   } catch (error) {
-    const code = (error as NodeJS.ErrnoException).code;
-    throw new DataError(`${path}: cannot be used as DATA (${code})`, "name a folder that root can write with --data");
+    throw unusable(path, error);
   }
   if ((statSync(path).mode & 0o022) !== 0) {
     throw new DataError(`${path}: others can write in it`, `chmod go-w ${path}`);
   }
+}
+
+function unusable(path: string, error: unknown): DataError {
+  const code = (error as NodeJS.ErrnoException).code;
+  return new DataError(`${path}: cannot be used as DATA (${code})`, "name a folder that root can write with --data");
 }
 
 /** With its parents. `mkdir` with `recursive` never comes back from a place like /proc that has no room for folders. */

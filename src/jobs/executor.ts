@@ -10,6 +10,7 @@ import { findPlacement } from "../../sandbox/cgroup/find-placement.ts";
 import type { CgroupPlan } from "../../sandbox/cgroup/group.ts";
 import { checkRequest } from "../../sandbox/cgroup/limits.ts";
 import { preparePlacement, removePlacement, sweepJobs } from "../../sandbox/cgroup/placement.ts";
+import { readPlanFile } from "../../sandbox/cgroup/plan-file.ts";
 import { ControlClient } from "../../sandbox/init/client.ts";
 import { prepareRecord, writeRecord } from "../../sandbox/init/record.ts";
 import { type JobRequest, RequestError, specOf } from "../../sandbox/request.ts";
@@ -19,7 +20,7 @@ import type { ExitRecord, Limits, SandboxSpec, Usage } from "../../sandbox/spec.
 import { O_CREAT, O_RDWR, open, tryLockByte } from "../../sandbox/sys/descriptors.ts";
 import { idLocks, StartFailedError, ZygoteClient } from "../../sandbox/zygote/client.ts";
 import { InvalidRequest, StepFailed, Unenforceable } from "./errors.ts";
-import { readJson, readState } from "./folder.ts";
+import { readState } from "./folder.ts";
 import type { JobControl } from "./job-control.ts";
 import { type Started, startedWithoutZygote, supervisorLookMs } from "./orphan-start.ts";
 import { limitFields, refusedField, refusedLimit } from "./refusals.ts";
@@ -249,7 +250,7 @@ export class Executor {
  * left elsewhere goes. A server may be started from another group each time (a login session, a unit).
  */
 function placementFor({ tag, cgroupPlan }: ExecutorFolders, jobsRun: boolean): CgroupPlan {
-  const last = readPlan(cgroupPlan);
+  const last = readPlanFile(cgroupPlan);
   if (last !== null && jobsRun) return last;
   if (last !== null) {
     sweepJobs(last, new Set());
@@ -258,14 +259,6 @@ function placementFor({ tag, cgroupPlan }: ExecutorFolders, jobsRun: boolean): C
   const plan = findPlacement(tag);
   writeFileSync(cgroupPlan, `${JSON.stringify(plan)}\n`, { mode: 0o600 });
   return plan;
-}
-
-/** null: there was none, or the host has been restarted since and its folders are gone. */
-function readPlan(file: string): CgroupPlan | null {
-  const plan = readJson<CgroupPlan>(file);
-  if (plan === null) return null;
-  const roots = plan.version === 2 ? [plan.root] : Object.values(plan.roots);
-  return roots.every((root) => existsSync(root)) ? plan : null;
 }
 
 function jobControl(client: ControlClient): JobControl {

@@ -80,7 +80,7 @@ function readText(path: string): string {
 }
 
 /** null: the file is not there, or says nothing that a crash did not leave half written. */
-export function readJson<T>(path: string): T | null {
+function readJson<T>(path: string): T | null {
   const text = readText(path);
   if (text === "") return null;
   try {
