@@ -28,6 +28,8 @@ export interface JobRequest {
   readonly ioBytesPerSecond?: number;
   readonly pids?: number;
   readonly timeoutMs?: number;
+  readonly outputBytes?: number;
+  readonly outputKill?: boolean;
   readonly stdin?: boolean;
 }
 
@@ -80,6 +82,7 @@ export function specOf(request: JobRequest, surroundings: Surroundings): Sandbox
     network: surroundings.network,
     limits: limitsOf(request),
     timeoutMs: timeout(request.timeoutMs ?? 0),
+    output: { bytes: whole("output", request.outputBytes ?? 0), kill: request.outputKill === true },
     seccomp: surroundings.seccomp,
     stdin: request.stdin === true ? "stream" : "null",
   };

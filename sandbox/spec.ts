@@ -13,6 +13,13 @@ export interface Limits {
   readonly pids: number;
 }
 
+/** Of each output stream, in bytes; 0 = no limit. */
+export interface OutputLimit {
+  readonly bytes: number;
+  /** True: the job ends when a stream is longer. False: the first and the last half are kept and the middle is freed. */
+  readonly kill: boolean;
+}
+
 /** A host folder or file made visible inside: `source` is an absolute host path without links, `target` a guest path. */
 export interface Grant {
   readonly source: string;
@@ -57,6 +64,7 @@ export interface SandboxSpec {
   readonly limits: Limits;
   /** Milliseconds of wall-clock time until the job is ended with cause TIMEOUT; 0 = none. */
   readonly timeoutMs: number;
+  readonly output: OutputLimit;
   /** Seccomp filters as base64 of `struct sock_filter[]`, installed in this order; empty = unconfined. */
   readonly seccomp: readonly string[];
   /** Where stdin comes from: `null` is at end-of-file, `stream` is fed through the control socket. */

@@ -12,6 +12,13 @@ export function parseSize(text: string): number | null {
   return Number.isSafeInteger(bytes) ? bytes : null;
 }
 
+/** `64M`, `64M:kill`: a limit on output, else null. */
+export function parseOutputLimit(text: string): { readonly bytes: number; readonly kill: boolean } | null {
+  const kill = text.endsWith(":kill");
+  const bytes = parseSize(kill ? text.slice(0, -":kill".length) : text);
+  return bytes === null ? null : { bytes, kill };
+}
+
 /** 67108864 → `64M`; at most one digit after the point, the largest suffix that gives at least 1. */
 export function formatSize(bytes: number): string {
   let value = bytes;

@@ -15,7 +15,7 @@ import type { UserNamespace } from "../zygote/user-namespaces.ts";
 import { ControlSocket } from "./control.ts";
 import { Input } from "./input.ts";
 import { type End, exitRecord } from "./outcome.ts";
-import { Output } from "./output.ts";
+import { outputsOf } from "./outputs.ts";
 import { prepareRecord, writeRecord } from "./record.ts";
 import { endEverybody, type Parts, Supervisor } from "./supervisor.ts";
 
@@ -80,7 +80,7 @@ function acquire(context: InitContext, initPid: number, group: Group): Parts {
     group,
     control,
     input: start.spec.stdin === "stream" ? new Input() : null,
-    outputs: [new Output(`${start.folder}/stdout`), new Output(`${start.folder}/stderr`)],
+    outputs: outputsOf(start.folder, start.spec.output),
     signals: openSignalFd(),
     owner: start.bound ? server : -1,
     onExec: (pid, startedAtMs) => {
@@ -91,13 +91,14 @@ function acquire(context: InitContext, initPid: number, group: Group): Parts {
 }
 
 function commandContext({ start, stage, userNamespace }: InitContext, parts: Parts): Context {
+  const [stdout, stderr] = parts.outputs.streams;
   return {
     spec: start.spec,
     group: parts.group,
     userNamespace: userNamespace.fd,
     idBase: userNamespace.idBase,
     stage,
-    stdio: { in: parts.input?.readEnd ?? null, out: parts.outputs[0].writeEnd, err: parts.outputs[1].writeEnd },
+    stdio: { in: parts.input?.readEnd ?? null, out: stdout.writeEnd, err: stderr.writeEnd },
   };
 }
 

@@ -9,6 +9,7 @@ import type { SetupFailure } from "../zygote/protocol.ts";
 export type Ending =
   | { readonly cause: "STOPPED"; readonly by: string }
   | { readonly cause: "TIMEOUT" }
+  | { readonly cause: "OUTPUT_LIMIT"; readonly stream: string }
   /** init itself failed while the command ran. */
   | { readonly cause: "LOST"; readonly reason: string }
   | { readonly cause: "OOM" };
@@ -76,6 +77,8 @@ function messageOf(cause: Cause, spec: SandboxSpec, end: End, exitCode: number |
       return `out of memory (limit ${formatSize(spec.limits.memoryBytes)}, peak ${formatSize(end.usage.memoryPeakBytes)})`;
     case "TIMEOUT":
       return `ran longer than its timeout of ${formatDuration(spec.timeoutMs)}`;
+    case "OUTPUT_LIMIT":
+      return `wrote more than its output limit of ${formatSize(spec.output.bytes)} to ${end.ending?.cause === "OUTPUT_LIMIT" ? end.ending.stream : ""}`;
     case "STOPPED":
       return `stopped by ${end.ending?.cause === "STOPPED" ? end.ending.by : ""}`;
     case "LOST":

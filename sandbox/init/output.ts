@@ -1,41 +1,45 @@
-// One output stream of the job: from the command's pipe into the job folder's file. The job never holds that file.
-import { fstatSync } from "node:fs";
-import { close, O_NONBLOCK, O_WRONLY, open, pipe, splice } from "../sys/descriptors.ts";
+// One output stream of the job: from the command's pipe into a log file. The job never holds that file.
+import { close, pipe, read, setNonBlocking, splice } from "../sys/descriptors.ts";
 import { SyscallError } from "../sys/errors.ts";
 import { POLLIN, POLLOUT, type PollSet } from "../sys/poll.ts";
+import type { LogFile } from "./log-file.ts";
 
 /** One wake-up moves at most this much, so that a flood does not delay the deadline or a signal. */
 const sliceBytes = 1 << 20;
+const oneByte = Buffer.alloc(1);
 
 export class Output {
   /** The command's end; closed in init once the command has it. */
   readonly writeEnd: number;
+  readonly log: LogFile;
   readonly #readEnd: number;
-  readonly #target: number;
-  readonly #targetIsFifo: boolean;
   #open = true;
   /** A FIFO whose reader is behind: wait for it, not for the command. */
   #blocked = false;
   #slot = -1;
-  /** Why the rest of the stream could not be written, for example ENOSPC; "" while all is well. */
-  failure = "";
+  #failure = "";
+  /** The command wrote more than its limit allows, which ends the job. */
+  over = false;
 
-  /** `path` exists: a file, or a FIFO that somebody has open for reading. O_APPEND would make splice fail. */
-  constructor(path: string) {
+  constructor(log: LogFile) {
     const ends = pipe();
     this.#readEnd = ends.read;
     this.writeEnd = ends.write;
-    this.#target = open(path, O_WRONLY | O_NONBLOCK);
-    this.#targetIsFifo = fstatSync(this.#target).isFIFO();
+    this.log = log;
   }
 
   closeWriteEnd(): void {
     close(this.writeEnd);
   }
 
+  /** Why not all of the stream could be kept, for example ENOSPC; "" while all is well. */
+  get failure(): string {
+    return this.#failure || this.log.failure;
+  }
+
   watch(set: PollSet): void {
     if (!this.#open) this.#slot = -1;
-    else if (this.#blocked) this.#slot = set.add(this.#target, POLLOUT);
+    else if (this.#blocked) this.#slot = set.add(this.log.fd, POLLOUT);
     else this.#slot = set.add(this.#readEnd, POLLIN);
   }
 
@@ -45,36 +49,49 @@ export class Output {
 
   /** Moves one slice. True when something moved. */
   #move(): boolean {
-    const moved = this.#splice();
+    const room = Math.min(sliceBytes, this.log.room);
+    const moved = room > 0 ? this.#splice(room) : this.#lookBeyond();
     if (moved === "blocked") {
-      this.#blocked = this.#targetIsFifo && !this.#blocked;
+      this.#blocked = this.log.isFifo && room > 0 && !this.#blocked;
       return false;
     }
     this.#blocked = false;
-    if (moved === 0 || moved === "closed") this.shut();
-    return moved !== 0 && moved !== "closed";
+    if (moved === 0 || moved === "closed") {
+      this.shut();
+      return false;
+    }
+    this.log.wrote(moved);
+    return true;
   }
 
   /** A target that cannot be written (a full disk) ends the stream, and the command hears of it as EPIPE; the job goes on. */
-  #splice(): number | "blocked" | "closed" {
+  #splice(bytes: number): number | "blocked" | "closed" {
     try {
-      return splice(this.#readEnd, this.#target, sliceBytes);
+      return splice(this.#readEnd, this.log.fd, bytes);
     } catch (error) {
       if (!(error instanceof SyscallError)) throw error;
-      this.failure = error.code;
+      this.#failure = error.code;
       return "closed";
     }
   }
 
-  /** What the pipe still holds once every writer is dead: file or FIFO gets it, then the stream is over. False: not yet. */
-  drain(): boolean {
-    while (this.#open && this.#move());
-    return !this.#open;
+  /** Nothing more may be kept: is there more? */
+  #lookBeyond(): "blocked" | "closed" {
+    setNonBlocking(this.#readEnd);
+    const n = read(this.#readEnd, oneByte);
+    if (n === null) return "blocked";
+    this.over = n > 0;
+    return "closed";
   }
 
-  /** The descriptor to wait for when `drain` says not yet: the slow reader of a FIFO. */
-  get target(): number {
-    return this.#target;
+  /**
+   * What the pipe still holds once every process of the job is dead: file or FIFO gets it, then the stream is over, even if
+   * somebody outside was handed the pipe's other end. False: the reader of a FIFO is behind.
+   */
+  drain(): boolean {
+    while (this.#open && this.#move());
+    if (this.#open && !this.log.isFifo) this.shut();
+    return !this.#open;
   }
 
   /** Closing the read end tells the command with EPIPE that nobody reads any more. */
@@ -82,6 +99,6 @@ export class Output {
     if (!this.#open) return;
     this.#open = false;
     close(this.#readEnd);
-    close(this.#target);
+    this.log.close();
   }
 }

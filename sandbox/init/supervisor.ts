@@ -14,11 +14,10 @@ import type { ControlSocket, Flow } from "./control.ts";
 import { Deadlines } from "./deadlines.ts";
 import type { Input } from "./input.ts";
 import type { End, Ending } from "./outcome.ts";
-import type { Output } from "./output.ts";
+import type { Outputs } from "./outputs.ts";
 import { ControlType, type SignalMessage, type StopMessage } from "./protocol.ts";
 
 const { SIGCHLD, SIGCONT, SIGHUP, SIGINT, SIGKILL, SIGTERM } = constants.signals;
-const streamNames = ["stdout", "stderr"] as const;
 const everybody = -1;
 /** TERM to the command at its deadline, KILL to all after this. */
 const timeoutGraceMs = 1000;
@@ -30,7 +29,7 @@ export interface Parts {
   readonly group: Group;
   readonly control: ControlSocket;
   readonly input: Input | null;
-  readonly outputs: readonly [Output, Output];
+  readonly outputs: Outputs;
   readonly signals: number;
   /** A descriptor whose hang-up ends the job, or -1. */
   readonly owner: number;
@@ -62,7 +61,7 @@ export class Supervisor {
     this.#parts = parts;
     this.#deadlines = new Deadlines(parts.spec.timeoutMs);
     this.#command = new Command(context);
-    for (const output of parts.outputs) output.closeWriteEnd();
+    for (const output of parts.outputs.streams) output.closeWriteEnd();
     parts.input?.closeReadEnd();
   }
 
@@ -71,14 +70,16 @@ export class Supervisor {
     this.#command.finish();
     this.#noticeExec();
     endEverybody(this.#parts.group);
-    this.#drain();
+    this.#parts.input?.shut();
+    this.#parts.outputs.drain(this.#set, this.#parts.owner);
+    this.#keepOutputLimit();
     const oomKills = this.#parts.group.oomKills();
     return {
       status: this.#status,
       failure: this.#failure(oomKills),
       ending: this.#ending,
       oomKills,
-      outputFailure: this.#outputFailure(),
+      outputFailure: this.#parts.outputs.failure,
       startedAtMs: this.startedAtMs,
       finishedAtMs: Date.now(),
       usage: { ...this.#parts.group.usage(), memoryBytes: 0, pids: 0 },
@@ -95,7 +96,7 @@ export class Supervisor {
     this.#command.watch(set);
     control.watch(set);
     input?.watch(set);
-    for (const output of outputs) output.watch(set);
+    outputs.watch(set);
     set.wait(this.#deadlines.untilNextMs());
     if (set.ready(oom) !== 0) this.#deadlines.watchOom();
     if (set.ready(hangUp) !== 0) this.#killAll({ cause: "STOPPED", by: "the end of its podium" });
@@ -103,7 +104,8 @@ export class Supervisor {
     this.#noticeExec();
     input?.advance(set);
     control.advance(set, input?.ready ?? true, (frame) => this.#obey(frame));
-    for (const output of outputs) output.advance(set);
+    outputs.advance(set);
+    this.#keepOutputLimit();
     if (set.ready(signal) !== 0) this.#takeSignals();
     this.#keepDeadlines();
   }
@@ -168,6 +170,11 @@ export class Supervisor {
     }
   }
 
+  #keepOutputLimit(): void {
+    const { over } = this.#parts.outputs;
+    if (over !== null && this.#ending?.cause !== "OUTPUT_LIMIT") this.#killAll({ cause: "OUTPUT_LIMIT", stream: over });
+  }
+
   #keepDeadlines(): void {
     if (this.#deadlines.oomDue() && this.#parts.group.oomKills() > 0) this.#killAll({ cause: "OOM" });
     if (this.#deadlines.killDue()) this.#killAll(this.#ending ?? { cause: "TIMEOUT" });
@@ -177,29 +184,6 @@ export class Supervisor {
       this.#signal(SIGCONT);
       this.#deadlines.killIn(timeoutGraceMs);
     }
-  }
-
-  /** Nobody can write any more: what the pipes hold goes to the files. Only a slow reader of a FIFO makes this wait. */
-  #drain(): void {
-    this.#parts.input?.shut();
-    const { outputs, owner } = this.#parts;
-    let left = outputs.filter((output) => !output.drain());
-    while (left.length > 0) {
-      this.#set.clear();
-      const hangUp = this.#set.add(owner, 0);
-      for (const output of left) output.watch(this.#set);
-      this.#set.wait(-1);
-      if (this.#set.ready(hangUp) !== 0) break;
-      left = left.filter((output) => !output.drain());
-    }
-    for (const output of outputs) output.shut();
-  }
-
-  #outputFailure(): string {
-    const failures = this.#parts.outputs.map(({ failure }, i) =>
-      failure === "" ? "" : `${streamNames[i]}: ${failure}`,
-    );
-    return failures.filter((failure) => failure !== "").join(", ");
   }
 
   #failure(oomKills: number): SetupFailure | null {

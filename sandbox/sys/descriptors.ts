@@ -1,4 +1,5 @@
 import { constants } from "node:os";
+import { SyscallError } from "./errors.ts";
 import { check, checkLong, errno, libc } from "./ffi.ts";
 import { sysno } from "./numbers.ts";
 
@@ -15,6 +16,9 @@ const c = {
   fchown: libc("int fchown(int, uint32_t, uint32_t)"),
   closeRange: libc("long syscall(long, unsigned int, unsigned int, unsigned int)"),
   fcntl: libc("int fcntl(int, int, uint8_t*)"),
+  pwrite: libc("long pwrite(int, const uint8_t*, size_t, int64_t)"),
+  fdatasync: libc("int fdatasync(int)"),
+  fallocate: libc("int fallocate(int, int, int64_t, int64_t)"),
 };
 
 export const O_RDONLY = 0;
@@ -22,6 +26,7 @@ export const O_WRONLY = 1;
 export const O_RDWR = 2;
 export const O_CREAT = 0o100;
 export const O_EXCL = 0o200;
+export const O_TRUNC = 0o1000;
 export const O_NONBLOCK = 0o4000;
 export const O_DIRECTORY = process.arch === "arm64" ? 0o40000 : 0o200000;
 export const O_NOFOLLOW = process.arch === "arm64" ? 0o100000 : 0o400000;
@@ -104,6 +109,28 @@ export function splice(from: number, to: number, maxBytes: number): number | "bl
   if (code === EAGAIN || code === EINTR) return "blocked";
   if (code === EPIPE) return "closed";
   return checkLong(n, "splice");
+}
+
+/** ssize_t pwrite(fd, bytes, length, offset); pwrite(2). Throws also when only a part could be written. */
+export function writeAt(fd: number, bytes: Buffer, offset: number): void {
+  const n = checkLong(c.pwrite(fd, bytes, bytes.length, offset), "pwrite", `descriptor ${fd}`);
+  if (n < bytes.length) throw new SyscallError("pwrite", constants.errno.ENOSPC, `descriptor ${fd}`);
+}
+
+/** int fdatasync(int); fdatasync(2). */
+export function syncData(fd: number): void {
+  check(c.fdatasync(fd), "fdatasync", `descriptor ${fd}`);
+}
+
+const FALLOC_FL_KEEP_SIZE = 1;
+const FALLOC_FL_PUNCH_HOLE = 2;
+
+/**
+ * int fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, from, to - from); fallocate(2). What is read there is zeros
+ * from now on; whole blocks of the range are free. EOPNOTSUPP where the file system has no holes.
+ */
+export function punchHole(fd: number, from: number, to: number): void {
+  check(c.fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, from, to - from), "fallocate", `descriptor ${fd}`);
 }
 
 /** int fchown(int, uid_t, gid_t); fchown(2). */

@@ -8,7 +8,7 @@ import type { Group } from "../cgroup/group.ts";
 import { ControlSocket } from "../init/control.ts";
 import { Deadlines } from "../init/deadlines.ts";
 import { type End, exitRecord } from "../init/outcome.ts";
-import { Output } from "../init/output.ts";
+import { type Outputs, outputsOf } from "../init/outputs.ts";
 import { prepareRecord, writeRecord } from "../init/record.ts";
 import type { Context } from "../setup/context.ts";
 import { enterNamespaces, nameHost } from "../setup/namespaces.ts";
@@ -32,7 +32,7 @@ const spec: SandboxSpec = JSON.parse(`{
   "argv": ["true"], "env": { "PATH": "/usr/bin:/bin" }, "cwd": "/", "hostname": "rehearsal", "user": { "uid": 0, "gid": 0 },
   "rootfs": null, "grants": [], "tmpfs": [], "network": { "kind": "none" },
   "limits": { "cpus": 0, "memoryBytes": 0, "ioBytesPerSecond": 0, "pids": 512 },
-  "timeoutMs": 0, "seccomp": [], "stdin": "null"
+  "timeoutMs": 0, "output": { "bytes": 1073741824, "kill": false }, "seccomp": [], "stdin": "null"
 }`);
 
 /** One round. False when something failed: it will fail at Start too, and be told there with the name of its step. */
@@ -73,7 +73,7 @@ function rehearseInit(group: Group, folder: string): void {
   const directory = open(folder, O_PATH | O_DIRECTORY);
   const control = new ControlSocket(directory);
   close(directory);
-  const outputs = [new Output(`${folder}/stdout`), new Output(`${folder}/stderr`)];
+  const outputs = outputsOf(folder, spec.output);
   watchOnce(control, outputs);
   control.close();
   const usage = { ...group.usage(), memoryBytes: 0, pids: 0 };
@@ -90,18 +90,18 @@ function rehearseInit(group: Group, folder: string): void {
   writeRecord(record, exitRecord(spec, end));
 }
 
-function watchOnce(control: ControlSocket, outputs: readonly Output[]): void {
+function watchOnce(control: ControlSocket, outputs: Outputs): void {
   const set = new PollSet();
   const deadlines = new Deadlines(0);
-  for (const output of outputs) output.closeWriteEnd();
+  for (const output of outputs.streams) output.closeWriteEnd();
   control.watch(set);
-  for (const output of outputs) output.watch(set);
+  outputs.watch(set);
   deadlines.untilNextMs();
   set.wait(0);
   control.advance(set, true, () => "on");
-  for (const output of outputs) output.advance(set);
+  outputs.advance(set);
   deadlines.oomDue();
   deadlines.killDue();
   deadlines.timeoutDue();
-  for (const output of outputs) output.drain();
+  outputs.drain(set, -1);
 }

@@ -30,6 +30,8 @@ function limitsJson(limits: Limits | undefined): Json {
     ioBytesPerSecond: limits?.ioBytesPerSecond ?? 0n,
     pids: limits?.pids ?? 0n,
     timeoutSeconds: Number(limits?.timeoutMs ?? 0n) / 1000,
+    outputBytes: limits?.outputBytes ?? 0n,
+    outputKill: limits?.outputKill ?? false,
   };
 }
 

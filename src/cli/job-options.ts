@@ -2,8 +2,8 @@
 import { resolve } from "node:path";
 import { type Command, InvalidArgumentError } from "commander";
 import type { JobRequest, RootfsRequest } from "../../sandbox/request.ts";
-import type { Grant, TmpfsMount } from "../../sandbox/spec.ts";
-import { parseDuration, parseSize } from "../../sandbox/units.ts";
+import type { Grant, OutputLimit, TmpfsMount } from "../../sandbox/spec.ts";
+import { parseDuration, parseOutputLimit, parseSize } from "../../sandbox/units.ts";
 
 /** Paths as typed: what a relative one means depends on whose host it is. */
 export interface GrantOption {
@@ -19,6 +19,7 @@ export interface JobOptions {
   readonly io?: number;
   readonly pids?: number;
   readonly timeout?: number;
+  readonly outputLimit?: OutputLimit;
   readonly rootfs?: { path: string; mode: string };
   readonly rootfsSize?: number;
   readonly dir?: GrantOption[];
@@ -44,6 +45,12 @@ function duration(text: string): number {
     throw new InvalidArgumentError(`${JSON.stringify(text)} is not a duration; write it like 500ms, 10s or 5m.`);
   }
   return milliseconds;
+}
+
+function outputLimit(text: string): OutputLimit {
+  const limit = parseOutputLimit(text);
+  if (limit !== null && limit.bytes > 0) return limit;
+  throw new InvalidArgumentError(`${JSON.stringify(text)} is not a limit on output; write it like 64M or 64M:kill.`);
 }
 
 function cores(text: string): number {
@@ -96,6 +103,11 @@ export function addJobOptions(command: Command): Command {
     .option("--io <SIZE>", "bytes per second it may read and, separately, write on disk", size)
     .option("--pids <N>", "processes and threads at once (default 512)", count)
     .option("--timeout <DURATION>", "ends it after this time", duration)
+    .option(
+      "--output-limit <SIZE[:kill]>",
+      "of a longer stream only the first and the last half of SIZE are kept; with :kill it ends the job",
+      outputLimit,
+    )
     .option("--rootfs <DIR[:MODE]>", "folder that becomes its /; MODE is overlay (default), ro or rw", rootfsOf)
     .option("--rootfs-size <SIZE>", "what changes to an overlay may take, in memory (default 1G)", size)
     .option("-v, --dir <HOST[::GUEST][:ro|rw]>", "folder of the host it may see; repeatable", grantOf)
@@ -134,5 +146,6 @@ export function requestOf(argv: readonly string[], options: JobOptions, stdin: b
     ...(options.io !== undefined && { ioBytesPerSecond: options.io }),
     ...(options.pids !== undefined && { pids: options.pids }),
     ...(options.timeout !== undefined && { timeoutMs: options.timeout }),
+    ...(options.outputLimit && { outputBytes: options.outputLimit.bytes, outputKill: options.outputLimit.kill }),
   };
 }

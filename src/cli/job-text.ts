@@ -48,6 +48,13 @@ function resources({ limits, usage, outcome }: JobInfo): string[][] {
     ["memory", `${memory}, ${limit(limits.memoryBytes, size(limits.memoryBytes))}`],
     ["io", limit(limits.ioBytesPerSecond, `${size(limits.ioBytesPerSecond)} per second`)],
     ["pids", `${live ? `${usage.pids} now, ` : ""}${limit(limits.pids, String(limits.pids))}`],
+    [
+      "output",
+      limit(
+        limits.outputBytes,
+        `${size(limits.outputBytes)} a stream, ${limits.outputKill ? "then it ends" : "head and tail"}`,
+      ),
+    ],
     ["timeout", limits.timeoutMs === 0n ? "none" : formatDuration(Number(limits.timeoutMs))],
   ];
 }

@@ -3,6 +3,7 @@ import { resolveJob } from "../client/job-id.ts";
 import { jobStatus } from "../client/jobs.ts";
 import { followLogs, logsOf, type StreamName } from "../client/logs.ts";
 import { addConnectionOptions } from "./connection-options.ts";
+import { tellGap } from "./log-gap.ts";
 import { write } from "./output.ts";
 import { withPodium } from "./with-podium.ts";
 
@@ -34,7 +35,10 @@ async function logs(text: string, options: Options, command: Command): Promise<v
     // Finds a server that is not there at once; from here on a lost connection is worth waiting for.
     if (options.follow === true) await jobStatus(podium, id);
     const pieces = options.follow === true ? followLogs(podium, id, selection) : logsOf(podium, id, selection);
-    for await (const { stream, bytes } of pieces) await write(only === undefined ? stream : "stdout", bytes);
+    for await (const piece of pieces) {
+      tellGap(id, piece);
+      await write(only === undefined ? piece.stream : "stdout", piece.bytes);
+    }
   });
 }
 

@@ -13,6 +13,7 @@ import { addConnectionOptions } from "./connection-options.ts";
 import { exitCodeOfJob, failedStart, tellUnusualEnd } from "./end-of-job.ts";
 import { CliError, report } from "./failure.ts";
 import { Interrupts } from "./interrupts.ts";
+import { tellGap } from "./log-gap.ts";
 import { printLines, ReaderGone, write } from "./output.ts";
 import { ownInput } from "./own-input.ts";
 import { addStartOptions, type StartOptions, startRequestOf } from "./start-request.ts";
@@ -89,7 +90,10 @@ async function streamed(podium: Podium, id: bigint, stdin: boolean, leave: Abort
     });
   }
   try {
-    for await (const { stream, bytes } of followLogs(podium, id, {}, signal)) await write(stream, bytes);
+    for await (const piece of followLogs(podium, id, {}, signal)) {
+      tellGap(id, piece);
+      await write(piece.stream, piece.bytes);
+    }
     return await waitForJob(podium, id, signal);
   } finally {
     input?.destroy();

@@ -23,6 +23,11 @@ async function runSandbox(argv: string[], options: JobOptions): Promise<void> {
   if (process.getuid?.() !== 0)
     throw new CliError("sandbox: it makes namespaces and cgroups, which needs root", "run it as root");
   if (options.net !== "none") throw new CliError(`--net ${options.net}: this podium offers none`, "use --net none");
+  if (options.outputLimit?.kill === false)
+    throw new CliError(
+      "--output-limit: of output that goes straight through nothing is kept",
+      "end the job at its limit with SIZE:kill",
+    );
   const writableGrants = (options.dir ?? []).some((grant) => grant.writable) || options.rootfs?.mode === "rw";
   const seccomp = seccompPrograms(seccompChoice(options.seccomp), { capabilities: [], writableGrants });
   const spec = specOf(requestOf(argv, options, true), {

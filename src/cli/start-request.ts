@@ -34,6 +34,8 @@ export function startRequestOf(what: Runnable, options: StartOptions, stdin: boo
     io: BigInt(io),
     pids: BigInt(pids),
     timeoutMs: BigInt(timeout),
+    outputLimit: BigInt(options.outputLimit?.bytes ?? 0),
+    outputKill: options.outputLimit?.kill === true,
     env: options.env ?? [],
     cwd,
     hostname,

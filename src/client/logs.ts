@@ -12,6 +12,8 @@ export interface LogPiece {
   readonly stream: StreamName;
   readonly offset: bigint;
   readonly bytes: Buffer;
+  /** Bytes just before `offset` that the job's output limit has freed; of such a piece `bytes` may be empty. */
+  readonly gap: bigint;
 }
 
 export interface LogSelection {
@@ -76,9 +78,10 @@ function tail(podium: Podium, id: bigint, { stream }: LogSelection, lines: bigin
 
 async function* pieces(podium: Podium, request: LogRequest, signal?: AbortSignal): AsyncGenerator<LogPiece> {
   for await (const { response } of serverStream(podium, LoggerService.log, request, signal)) {
-    const { stdout, stderr, offset } = successOf(response);
-    if (stdout.length > 0) yield { stream: "stdout", offset, bytes: stdout };
-    if (stderr.length > 0) yield { stream: "stderr", offset, bytes: stderr };
+    const { stdout, stderr, offset, gap, stream: wireStream } = successOf(response);
+    if (stdout.length + stderr.length === 0 && gap === 0n) continue;
+    const stream = stderr.length > 0 || wireStream === LogStream.STDERR ? "stderr" : "stdout";
+    yield { stream, offset, bytes: stream === "stdout" ? stdout : stderr, gap };
   }
 }
 

@@ -509,6 +509,16 @@ export interface StartRequest {
    * Default: none.
    */
   labels: { [key: string]: string };
+  /**
+   * Bytes of each output stream that are kept: of a longer one its first and its last half, and what lies between is freed
+   * while it is written. Default 0: the server's default.
+   */
+  outputLimit: bigint;
+  /**
+   * End the job with cause OUTPUT_LIMIT instead when a stream is longer. Default: the server's default where `output_limit`
+   * is 0, else false.
+   */
+  outputKill: boolean;
 }
 
 export interface StartRequest_LabelsEntry {
@@ -697,8 +707,8 @@ export interface LogResponse {
 }
 
 /**
- * A piece of one stream; exactly one of `stdout` and `stderr` holds bytes. The pieces of a stream, put together in the
- * order they came, are the file from the asked offset on. A piece of UTF-8 text never ends inside a character unless
+ * A piece of one stream; exactly one of `stdout` and `stderr` holds bytes, or a gap is told and none does. The pieces and
+ * gaps of a stream, put together in the order they came, are the file from the asked offset on. A piece of UTF-8 text never ends inside a character unless
  * the stream itself does.
  */
 export interface LogSuccess {
@@ -710,6 +720,13 @@ export interface LogSuccess {
   stderr: Buffer;
   /** Where in its stream this piece begins, in bytes. */
   offset: bigint;
+  /**
+   * So many bytes just before `offset` are no more: the stream has outgrown the job's output limit, and its middle was
+   * freed. A client that knows nothing of gaps sees the later bytes follow the earlier ones. Default: none.
+   */
+  gap: bigint;
+  /** The stream that this message is of. Always set; needed where there is a gap with no bytes after it. */
+  stream: LogStream;
 }
 
 /** No output can be sent. */
@@ -803,6 +820,13 @@ export interface Limits {
   pids: bigint;
   /** Milliseconds of wall-clock time. 0: no limit. */
   timeoutMs: bigint;
+  /** Bytes of each output stream. 0: no limit. */
+  outputBytes: bigint;
+  /**
+   * True: the job ends when a stream is longer. False: of a longer stream the first and the last half of `output_bytes`
+   * are kept.
+   */
+  outputKill: boolean;
 }
 
 /** What a job uses. Of an ended job `memory_bytes` and `pids` are 0. */
@@ -982,6 +1006,8 @@ function createBaseStartRequest(): StartRequest {
     tmpfs: [],
     requestId: "",
     labels: {},
+    outputLimit: 0n,
+    outputKill: false,
   };
 }
 
@@ -1056,6 +1082,15 @@ export const StartRequest: MessageFns<StartRequest> = {
     globalThis.Object.entries(message.labels).forEach(([key, value]: [string, string]) => {
       StartRequest_LabelsEntry.encode({ key: key as any, value }, writer.uint32(314).fork()).join();
     });
+    if (message.outputLimit !== 0n) {
+      if (BigInt.asIntN(64, message.outputLimit) !== message.outputLimit) {
+        throw new globalThis.Error("value provided for field message.outputLimit of type int64 too large");
+      }
+      writer.uint32(344).int64(message.outputLimit);
+    }
+    if (message.outputKill !== false) {
+      writer.uint32(352).bool(message.outputKill);
+    }
     return writer;
   },
 
@@ -1227,6 +1262,22 @@ export const StartRequest: MessageFns<StartRequest> = {
             }
             continue;
           }
+          case 43: {
+            if (tag !== 344) {
+              break;
+            }
+
+            message.outputLimit = reader.int64() as bigint;
+            continue;
+          }
+          case 44: {
+            if (tag !== 352) {
+              break;
+            }
+
+            message.outputKill = reader.bool();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1273,6 +1324,10 @@ export const StartRequest: MessageFns<StartRequest> = {
       },
       {},
     );
+    message.outputLimit = (object.outputLimit !== undefined && object.outputLimit !== null)
+      ? BigInt(object.outputLimit)
+      : 0n;
+    message.outputKill = object.outputKill ?? false;
     return message;
   },
 };
@@ -2709,7 +2764,14 @@ export const LogResponse: MessageFns<LogResponse> = {
 };
 
 function createBaseLogSuccess(): LogSuccess {
-  return { id: 0n, stdout: Buffer.alloc(0), stderr: Buffer.alloc(0), offset: 0n };
+  return {
+    id: 0n,
+    stdout: Buffer.alloc(0),
+    stderr: Buffer.alloc(0),
+    offset: 0n,
+    gap: 0n,
+    stream: LogStream.UNSPECIFIED,
+  };
 }
 
 export const LogSuccess: MessageFns<LogSuccess> = {
@@ -2731,6 +2793,15 @@ export const LogSuccess: MessageFns<LogSuccess> = {
         throw new globalThis.Error("value provided for field message.offset of type int64 too large");
       }
       writer.uint32(128).int64(message.offset);
+    }
+    if (message.gap !== 0n) {
+      if (BigInt.asIntN(64, message.gap) !== message.gap) {
+        throw new globalThis.Error("value provided for field message.gap of type int64 too large");
+      }
+      writer.uint32(136).int64(message.gap);
+    }
+    if (message.stream !== LogStream.UNSPECIFIED) {
+      writer.uint32(144).int32(logStreamToNumber(message.stream));
     }
     return writer;
   },
@@ -2780,6 +2851,22 @@ export const LogSuccess: MessageFns<LogSuccess> = {
             message.offset = reader.int64() as bigint;
             continue;
           }
+          case 17: {
+            if (tag !== 136) {
+              break;
+            }
+
+            message.gap = reader.int64() as bigint;
+            continue;
+          }
+          case 18: {
+            if (tag !== 144) {
+              break;
+            }
+
+            message.stream = logStreamFromJSON(reader.int32());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -2801,6 +2888,8 @@ export const LogSuccess: MessageFns<LogSuccess> = {
     message.stdout = object.stdout ?? Buffer.alloc(0);
     message.stderr = object.stderr ?? Buffer.alloc(0);
     message.offset = (object.offset !== undefined && object.offset !== null) ? BigInt(object.offset) : 0n;
+    message.gap = (object.gap !== undefined && object.gap !== null) ? BigInt(object.gap) : 0n;
+    message.stream = object.stream ?? LogStream.UNSPECIFIED;
     return message;
   },
 };
@@ -3329,7 +3418,15 @@ export const Outcome: MessageFns<Outcome> = {
 };
 
 function createBaseLimits(): Limits {
-  return { cpus: 0, memoryBytes: 0n, ioBytesPerSecond: 0n, pids: 0n, timeoutMs: 0n };
+  return {
+    cpus: 0,
+    memoryBytes: 0n,
+    ioBytesPerSecond: 0n,
+    pids: 0n,
+    timeoutMs: 0n,
+    outputBytes: 0n,
+    outputKill: false,
+  };
 }
 
 export const Limits: MessageFns<Limits> = {
@@ -3360,6 +3457,15 @@ export const Limits: MessageFns<Limits> = {
         throw new globalThis.Error("value provided for field message.timeoutMs of type int64 too large");
       }
       writer.uint32(40).int64(message.timeoutMs);
+    }
+    if (message.outputBytes !== 0n) {
+      if (BigInt.asIntN(64, message.outputBytes) !== message.outputBytes) {
+        throw new globalThis.Error("value provided for field message.outputBytes of type int64 too large");
+      }
+      writer.uint32(104).int64(message.outputBytes);
+    }
+    if (message.outputKill !== false) {
+      writer.uint32(112).bool(message.outputKill);
     }
     return writer;
   },
@@ -3417,6 +3523,22 @@ export const Limits: MessageFns<Limits> = {
             message.timeoutMs = reader.int64() as bigint;
             continue;
           }
+          case 13: {
+            if (tag !== 104) {
+              break;
+            }
+
+            message.outputBytes = reader.int64() as bigint;
+            continue;
+          }
+          case 14: {
+            if (tag !== 112) {
+              break;
+            }
+
+            message.outputKill = reader.bool();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -3443,6 +3565,10 @@ export const Limits: MessageFns<Limits> = {
       : 0n;
     message.pids = (object.pids !== undefined && object.pids !== null) ? BigInt(object.pids) : 0n;
     message.timeoutMs = (object.timeoutMs !== undefined && object.timeoutMs !== null) ? BigInt(object.timeoutMs) : 0n;
+    message.outputBytes = (object.outputBytes !== undefined && object.outputBytes !== null)
+      ? BigInt(object.outputBytes)
+      : 0n;
+    message.outputKill = object.outputKill ?? false;
     return message;
   },
 };

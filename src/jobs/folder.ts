@@ -2,7 +2,7 @@
 // was asked for, and `exit.json`, how it ended.
 import { mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import type { ExitRecord, Limits } from "../../sandbox/spec.ts";
+import type { ExitRecord, Limits, OutputLimit } from "../../sandbox/spec.ts";
 
 /** What is known of a job from the moment it was accepted. */
 export interface JobMeta {
@@ -15,11 +15,15 @@ export interface JobMeta {
   readonly command: readonly string[];
   readonly limits: Limits;
   readonly timeoutMs: number;
+  readonly output: OutputLimit;
   readonly stdin: boolean;
   /** The id that makes its Start repeatable, and the SHA-256 of the request; not there when none was given. */
   readonly requestId?: string;
   readonly requestDigest?: string;
 }
+
+/** Of a job that an earlier podium started. */
+const notSaid = { output: { bytes: 0, kill: false } };
 
 export const streams = ["stdout", "stderr"] as const;
 export type StreamName = (typeof streams)[number];
@@ -51,7 +55,8 @@ export function listJobIds(jobs: string): number[] {
 
 /** null: a crash left the folder half made. */
 export function readMeta(folder: string): JobMeta | null {
-  return readJson<JobMeta>(join(folder, "job.json"));
+  const meta = readJson<JobMeta>(join(folder, "job.json"));
+  return meta && { ...notSaid, ...meta };
 }
 
 /** null: the job has not ended, or nobody could write it down. */

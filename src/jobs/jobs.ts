@@ -240,6 +240,7 @@ function metaOf(id: number, caller: Caller, wanted: NewJob, { spec }: CheckedJob
     command: spec.argv,
     limits: spec.limits,
     timeoutMs: spec.timeoutMs,
+    output: spec.output,
     stdin: spec.stdin === "stream",
     ...(wanted.repeatable && { requestId: wanted.repeatable.id, requestDigest: wanted.repeatable.digest }),
   };

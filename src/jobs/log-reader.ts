@@ -1,16 +1,7 @@
 // Reads one output stream of a job from any offset, and follows it to the end without polling: the kernel tells when the
 // file has grown (inotify), the job tells when it is over.
 import { type FSWatcher, watch } from "node:fs";
-import { type FileHandle, open } from "node:fs/promises";
-import { wholeCharacters } from "./utf8.ts";
-
-/** One message carries at most this much. */
-const pieceBytes = 64 * 1024;
-
-export interface LogPiece {
-  readonly offset: number;
-  readonly bytes: Buffer;
-}
+import { StreamFile, type StreamPiece } from "./stream-file.ts";
 
 export interface LogRange {
   /** First byte wanted; beyond the present end, nothing comes until the file has grown past it. */
@@ -49,33 +40,28 @@ export async function* readLog(
   range: LogRange,
   ended: Promise<void>,
   signal: AbortSignal,
-): AsyncGenerator<LogPiece> {
+): AsyncGenerator<StreamPiece> {
   const bell = new Bell();
   const stream = { over: false };
   void ended.then(() => {
     stream.over = true;
     bell.ring();
   });
-  const file = await open(path, "r");
+  await using file = await StreamFile.open(path, range.offset);
   const watcher = range.snapshot ? null : growthOf(path, bell);
   signal.addEventListener("abort", bell.ring);
   try {
-    const end = range.snapshot ? (await file.stat()).size : Number.POSITIVE_INFINITY;
-    let offset = range.offset;
+    const end = range.snapshot ? await file.size() : Number.POSITIVE_INFINITY;
     while (!signal.aborted) {
       const over = stream.over || range.snapshot; // asked before reading: what is written later is read in the next round
-      const bytes = await readPiece(file, offset, end);
-      // Nothing whole and nothing to come: the stream itself ends inside a character.
-      const cut = wholeCharacters(bytes) || (over ? bytes.length : 0);
-      if (cut > 0) yield { offset, bytes: bytes.subarray(0, cut) };
+      const piece = await file.read(Math.min(await file.size(), end), over);
+      if (piece !== null) yield piece;
       else if (over) return;
       else await bell.wait();
-      offset += cut;
     }
   } finally {
     watcher?.close();
     signal.removeEventListener("abort", bell.ring);
-    await file.close();
   }
 }
 
@@ -83,13 +69,4 @@ function growthOf(path: string, bell: Bell): FSWatcher {
   const watcher = watch(path, bell.ring);
   watcher.on("error", bell.ring);
   return watcher;
-}
-
-async function readPiece(file: FileHandle, offset: number, end: number): Promise<Buffer> {
-  const { size } = await file.stat();
-  const length = Math.min(pieceBytes, Math.max(0, Math.min(size, end) - offset));
-  if (length === 0) return Buffer.alloc(0);
-  const buffer = Buffer.allocUnsafe(length);
-  const { bytesRead } = await file.read(buffer, 0, length, offset);
-  return buffer.subarray(0, bytesRead);
 }

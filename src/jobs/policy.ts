@@ -11,6 +11,9 @@ export interface LimitSettings {
   readonly ioBytesPerSecond: number;
   readonly pids: number;
   readonly timeoutMs: number;
+  readonly outputBytes: number;
+  /** What a job that asks for no limit on output gets; of an upper bound it says nothing. */
+  readonly outputKill: boolean;
 }
 
 export interface FolderRule {
@@ -35,6 +38,7 @@ const fields = [
   ["ioBytesPerSecond", "io"],
   ["pids", "pids"],
   ["timeoutMs", "timeout_ms"],
+  ["outputBytes", "output_limit"],
 ] as const;
 
 /** Throws InvalidRequest or NotAllowed naming the field. Paths come back resolved: what was checked is what is used. */
@@ -65,14 +69,18 @@ export function refuseMoved(allowed: JobRequest, { grants, rootfs }: SandboxSpec
 }
 
 function limits(request: JobRequest, { defaults, maximum }: Policy): Partial<JobRequest> {
-  return Object.fromEntries(
-    fields.map(([field, wire]) => [field, limit(wire, request[field] ?? 0, defaults[field], maximum[field])]),
-  );
+  const amounts = fields.map(([field, wire]) => [
+    field,
+    limit(wire, request[field] ?? 0, defaults[field], maximum[field]),
+  ]);
+  const outputKill = request.outputKill === true || ((request.outputBytes ?? 0) === 0 && defaults.outputKill);
+  return { ...Object.fromEntries(amounts), outputKill };
 }
 
 /** Nothing asked: the default, or else the bound itself, since no limit at all would be above it. */
 function limit(field: string, asked: number, usual: number, maximum: number): number {
-  const value = asked === 0 ? usual || maximum : asked;
+  const withinBound = usual > 0 && (maximum === 0 || usual <= maximum);
+  const value = asked === 0 ? (withinBound ? usual : maximum) : asked;
   if (maximum === 0 || !(value > maximum)) return value;
   throw new InvalidRequest(field, `${value} is above this server's bound`, `ask for at most ${maximum}`);
 }

@@ -16,6 +16,7 @@ const requestFields: Readonly<Record<string, string>> = {
   memory: "mem",
   timeout: "timeout_ms",
   "rootfs.size": "rootfs.size_bytes",
+  output: "output_limit",
 };
 
 export function refusedField({ field, message, mend }: RequestError): InvalidRequest {

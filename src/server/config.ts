@@ -5,6 +5,7 @@ import { resolve } from "node:path";
 import { z } from "zod";
 import { parseDuration, parseSize } from "../../sandbox/units.ts";
 import type { LimitSettings, Policy } from "../jobs/policy.ts";
+import { defaultOutput, mostOutputBytes } from "./config-output.ts";
 
 function units(parse: (text: string) => number | null, example: string) {
   const text = z.string().transform((value, context) => {
@@ -16,25 +17,36 @@ function units(parse: (text: string) => number | null, example: string) {
   return z.union([z.number().int().nonnegative(), text]);
 }
 
-const limitsShape = z
-  .strictObject({
-    cpus: z.number().nonnegative().default(0).describe("Cores."),
-    memory: units(parseSize, "64M").default(0).describe("Bytes, or text like 64M."),
-    io: units(parseSize, "10M").default(0).describe("Bytes per second, or text like 10M."),
-    pids: z.number().int().nonnegative().default(0).describe("Processes and threads at once."),
-    timeout: units(parseDuration, "10m").default(0).describe("Milliseconds, or text like 10m."),
-  })
-  .transform(
-    ({ cpus, memory, io, pids, timeout }): LimitSettings => ({
-      cpus,
-      memoryBytes: memory,
-      ioBytesPerSecond: io,
-      pids,
-      timeoutMs: timeout,
-    }),
-  );
+const limitsShape = z.strictObject({
+  cpus: z.number().nonnegative().default(0).describe("Cores."),
+  memory: units(parseSize, "64M").default(0).describe("Bytes, or text like 64M."),
+  io: units(parseSize, "10M").default(0).describe("Bytes per second, or text like 10M."),
+  pids: z.number().int().nonnegative().default(0).describe("Processes and threads at once."),
+  timeout: units(parseDuration, "10m").default(0).describe("Milliseconds, or text like 10m."),
+});
 
-const noLimits = { cpus: 0, memory: 0, io: 0, pids: 0, timeout: 0 };
+const maximumOutput = units(parseSize, "64M")
+  .default(mostOutputBytes)
+  .describe("Bytes of each output stream, or text like 64M. Default: 10G.");
+
+const defaultsShape = limitsShape.extend({ output: defaultOutput }).transform(settingsOf);
+const maximumShape = limitsShape
+  .extend({ output: maximumOutput })
+  .transform(({ output, ...limits }) => settingsOf({ ...limits, output: { bytes: output, kill: false } }));
+
+function settingsOf(limits: z.infer<typeof limitsShape> & { output: { bytes: number; kill: boolean } }): LimitSettings {
+  const { cpus, memory, io, pids, timeout, output } = limits;
+  return {
+    cpus,
+    memoryBytes: memory,
+    ioBytesPerSecond: io,
+    pids,
+    timeoutMs: timeout,
+    outputBytes: output.bytes,
+    outputKill: output.kill,
+  };
+}
+
 const absolutePath = z.string().regex(/^\//, "begin it with /");
 
 const folderShape = z.strictObject({
@@ -52,8 +64,8 @@ const configShape = z
     key: z.string().optional(),
     crl: z.string().optional(),
     logLevel: z.enum(["debug", "info", "warn", "error", "silent"]).default("info"),
-    defaults: limitsShape.prefault(noLimits).describe("Limits of a job that asks for none; 0 = none."),
-    maximum: limitsShape.prefault(noLimits).describe("Upper bounds of what a job may ask for; 0 = none."),
+    defaults: defaultsShape.prefault({}).describe("Limits of a job that asks for none; 0 = none."),
+    maximum: maximumShape.prefault({}).describe("Upper bounds of what a job may ask for; 0 = none."),
     folders: z.array(folderShape).default([]).describe("Host folders that users may name. Default: none."),
   })
   .describe("Configuration of podium serve");

@@ -1,5 +1,5 @@
 // From the product's data to the messages of the proto.
-import type { ExitRecord, Limits, Usage } from "../../sandbox/spec.ts";
+import type { ExitRecord, Limits, OutputLimit, Usage } from "../../sandbox/spec.ts";
 import type { JobInfo, Outcome, Limits as WireLimits, Usage as WireUsage } from "../gen/podium.ts";
 import { JobInfo as JobInfoMessage, State } from "../gen/podium.ts";
 import type { Job } from "../jobs/job.ts";
@@ -20,7 +20,7 @@ export function jobInfo(job: Job, usage: Usage): JobInfo {
     startedAt: job.startedAtMs === 0 ? undefined : new Date(job.startedAtMs),
     finishedAt: outcome === null ? undefined : new Date(outcome.finishedAtMs),
     command: [...meta.command],
-    limits: limitsOf(meta.limits, meta.timeoutMs),
+    limits: limitsOf(meta.limits, meta.timeoutMs, meta.output),
     usage: usageOf(usage),
     pid: BigInt(job.pid),
     requestId: meta.requestId ?? "",
@@ -33,13 +33,15 @@ function outcomeOf(record: ExitRecord): Outcome {
   return { cause, exitCode: exitCode ?? undefined, signal: signal ?? "", by, message, step, errno };
 }
 
-export function limitsOf(limits: Limits, timeoutMs: number): WireLimits {
+export function limitsOf(limits: Limits, timeoutMs: number, output: OutputLimit): WireLimits {
   return {
     cpus: limits.cpus,
     memoryBytes: BigInt(limits.memoryBytes),
     ioBytesPerSecond: BigInt(limits.ioBytesPerSecond),
     pids: BigInt(limits.pids),
     timeoutMs: BigInt(timeoutMs),
+    outputBytes: BigInt(output.bytes),
+    outputKill: output.kill,
   };
 }
 

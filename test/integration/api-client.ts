@@ -11,6 +11,7 @@ import {
   LoggerClient,
   LogRequest,
   type LogResponse,
+  type LogSuccess,
   SessionClient,
   StarterClient,
   StartRequest,
@@ -138,13 +139,18 @@ export async function collect(
   };
   for await (const { response } of stream) {
     if (response?.$case !== "success") throw new Error(`Log failed: ${response?.value.msg}`);
-    const { stdout, stderr, offset } = response.value;
-    if (stdout.length > 0 === stderr.length > 0) throw new Error("a message carries exactly one stream");
-    const name = stdout.length > 0 ? "stdout" : "stderr";
-    const bytes = response.value[name];
+    const { name, bytes, offset } = pieceOf(response.value);
     if (next[name] !== null && next[name] !== offset) throw new Error(`${name} jumps from ${next[name]} to ${offset}`);
     next[name] = offset + BigInt(bytes.length);
     pieces[name].push(bytes);
   }
   return { stdout: Buffer.concat(pieces.stdout), stderr: Buffer.concat(pieces.stderr) };
+}
+
+function pieceOf({ stdout, stderr, offset, gap, stream }: LogSuccess) {
+  if (stdout.length > 0 === stderr.length > 0) throw new Error("a message carries exactly one stream");
+  const name = stdout.length > 0 ? ("stdout" as const) : ("stderr" as const);
+  if (!stream.toLowerCase().endsWith(name)) throw new Error(`a piece of ${name} calls itself ${stream}`);
+  if (gap > 0n) throw new Error(`${gap} bytes are missing before ${offset}`);
+  return { name, bytes: name === "stdout" ? stdout : stderr, offset };
 }

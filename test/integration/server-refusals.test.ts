@@ -195,7 +195,15 @@ test("bounds of the configuration refuse what is above them and give defaults to
   ]);
   const api = server.api();
   const { limits } = await api.wait(await api.startId("true"));
-  assert.equal(limits, { cpus: 2, memoryBytes: 2n ** 25n, ioBytesPerSecond: 0n, pids: 20n, timeoutMs: 300_000n });
+  assert.equal(limits, {
+    cpus: 2,
+    memoryBytes: 2n ** 25n,
+    ioBytesPerSecond: 0n,
+    pids: 20n,
+    timeoutMs: 300_000n,
+    outputBytes: 2n ** 30n,
+    outputKill: false,
+  });
   const { defaultLimits, maxLimits } = await api.serverInfo();
   assert.is(defaultLimits?.memoryBytes, 2n ** 25n);
   assert.is(maxLimits?.pids, 50n);

@@ -14,18 +14,30 @@ function read(text: string) {
   return readConfig(file);
 }
 
-test("without a file nothing is limited and no folder may be named", () => {
+test("without a file nothing but output is limited and no folder may be named", () => {
   const { defaults, maximum, folders, logLevel } = readConfig(undefined);
   const none = { cpus: 0, memoryBytes: 0, ioBytesPerSecond: 0, pids: 0, timeoutMs: 0 };
+  const output = (bytes: number) => ({ ...none, outputBytes: bytes, outputKill: false });
   assert.equal(
     { defaults, maximum, folders, logLevel },
-    { defaults: none, maximum: none, folders: [], logLevel: "info" },
+    { defaults: output(2 ** 30), maximum: output(10 * 2 ** 30), folders: [], logLevel: "info" },
   );
 });
 
 test("sizes and durations are numbers or text with a unit", () => {
   const { defaults, maximum } = read('{"defaults": {"memory": "1.5G", "timeout": "500ms"}, "maximum": {"io": 1000}}');
   assert.equal([defaults.memoryBytes, defaults.timeoutMs, maximum.ioBytesPerSecond], [1.5 * 2 ** 30, 500, 1000]);
+});
+
+test("the limit on output may say that it ends the job; its upper bound may not", () => {
+  const output = (text: string) => {
+    const { defaults, maximum } = read(text);
+    return [defaults.outputBytes, defaults.outputKill, maximum.outputBytes];
+  };
+  assert.equal(output('{"defaults": {"output": "64M:kill"}, "maximum": {"output": "1G"}}'), [2 ** 26, true, 2 ** 30]);
+  assert.equal(output('{"defaults": {"output": 0}, "maximum": {"output": 0}}'), [0, false, 0]);
+  assert.throws(() => read('{"defaults": {"output": "64M:stop"}}'), /defaults\.output: /);
+  assert.throws(() => read('{"maximum": {"output": "64M:kill"}}'), /maximum\.output: /);
 });
 
 test("each wrong key or value is refused by its name", () => {

@@ -8,7 +8,15 @@ import { temporaryFolder } from "../support/temporary-folder.ts";
 
 const test = suite("policy");
 
-const none: LimitSettings = { cpus: 0, memoryBytes: 0, ioBytesPerSecond: 0, pids: 0, timeoutMs: 0 };
+const none: LimitSettings = {
+  cpus: 0,
+  memoryBytes: 0,
+  ioBytesPerSecond: 0,
+  pids: 0,
+  timeoutMs: 0,
+  outputBytes: 0,
+  outputKill: false,
+};
 
 function policy(folders: readonly FolderRule[], rest: Partial<Policy> = {}): Policy {
   return { defaults: none, maximum: none, folders, own: [], ...rest };
@@ -24,6 +32,21 @@ test("nothing asked gets the default, else the bound; more than the bound is ref
   assert.is(apply({ memoryBytes: 20, cpus: 0.5 }).memoryBytes, 20);
   assert.throws(() => apply({ memoryBytes: 21 }), /^mem: 21 is above this server's bound; ask for at most 20$/);
   assert.throws(() => apply({ cpus: 2.1 }), /^cpu: 2.1 is above/);
+});
+
+test("a default above the bound is the bound", () => {
+  const limits = { defaults: { ...none, outputBytes: 10 }, maximum: { ...none, outputBytes: 4 } };
+  assert.is(applyPolicy({ argv }, policy([], limits), "alice").outputBytes, 4);
+});
+
+test("whether the limit on output ends the job is the request's word, or the default's with the default's size", () => {
+  const limits = { defaults: { ...none, outputBytes: 10, outputKill: true } };
+  const killOf = (request: { outputBytes?: number; outputKill?: boolean }) =>
+    applyPolicy({ argv, ...request }, policy([], limits), "alice").outputKill;
+  assert.equal(
+    [killOf({}), killOf({ outputBytes: 5 }), killOf({ outputBytes: 5, outputKill: true })],
+    [true, false, true],
+  );
 });
 
 /** Asks for a grant; what comes back is its resolved source. */

@@ -52,6 +52,8 @@ const additions = record({
   user: fc.option(record({ uid: fc.nat(65_535), gid: fc.nat(65_535) }), { nil: undefined }),
   pids: int64,
   timeoutMs: int64,
+  outputLimit: int64,
+  outputKill: fc.boolean(),
   name: text,
   stdin: fc.boolean(),
   rootfs: fc.option(record({ path: text, mode: rootfsMode, sizeBytes: int64, inodes: int64 }), { nil: undefined }),

@@ -26,6 +26,7 @@ function metaFor(user: string, name = "") {
     command: ["true"],
     limits,
     timeoutMs: 0,
+    output: { bytes: 0, kill: false },
     stdin: false,
   });
 }

@@ -32,6 +32,7 @@ test("what is not asked for is the contract's default", () => {
     network: { kind: "none" },
     limits: { cpus: 0, memoryBytes: 0, ioBytesPerSecond: 0, pids: 512 },
     timeoutMs: 0,
+    output: { bytes: 0, kill: false },
     seccomp: [],
     stdin: "null",
   });

@@ -24,7 +24,11 @@ function info(jobs: Jobs, caller: Caller, { version, defaults, maximum }: Server
     dataId: jobs.data.id,
     user: caller.user,
     role: roles[caller.role],
-    defaultLimits: limitsOf(defaults, defaults.timeoutMs),
-    maxLimits: limitsOf(maximum, maximum.timeoutMs),
+    defaultLimits: limitsOf(defaults, defaults.timeoutMs, outputOf(defaults)),
+    maxLimits: limitsOf(maximum, maximum.timeoutMs, outputOf(maximum)),
   };
+}
+
+function outputOf({ outputBytes, outputKill }: LimitSettings) {
+  return { bytes: outputBytes, kill: outputKill };
 }

@@ -4,7 +4,8 @@ import { InvalidRequest } from "../../jobs/errors.ts";
 import { type StreamName, streams } from "../../jobs/folder.ts";
 import type { Job } from "../../jobs/job.ts";
 import type { Caller, Jobs } from "../../jobs/jobs.ts";
-import { type LogPiece, readLog } from "../../jobs/log-reader.ts";
+import { readLog } from "../../jobs/log-reader.ts";
+import type { StreamPiece } from "../../jobs/stream-file.ts";
 import { tailOffset } from "../../jobs/tail.ts";
 import { type CallContext, type Send, streaming } from "../calls.ts";
 import { inBand } from "../failures.ts";
@@ -54,8 +55,11 @@ async function pump(
 
 const nothing = Buffer.alloc(0);
 
-function messageOf(id: bigint, stream: StreamName, { offset, bytes }: LogPiece): LogResponse {
-  const value = { id, stdout: nothing, stderr: nothing, [stream]: bytes, offset: BigInt(offset) };
+const wireStreams = { stdout: LogStream.STDOUT, stderr: LogStream.STDERR } as const;
+
+function messageOf(id: bigint, stream: StreamName, { offset, bytes, gap }: StreamPiece): LogResponse {
+  const place = { offset: BigInt(offset), gap: BigInt(gap), stream: wireStreams[stream] };
+  const value = { id, stdout: nothing, stderr: nothing, [stream]: bytes, ...place };
   return { response: { $case: "success", value } };
 }
 

@@ -59,6 +59,8 @@ function requestOf(request: StartRequest): JobRequest {
     ioBytesPerSecond: amount("io", request.io),
     pids: amount("pids", request.pids),
     timeoutMs: amount("timeout_ms", request.timeoutMs),
+    outputBytes: amount("output_limit", request.outputLimit),
+    outputKill: request.outputKill,
     stdin: request.stdin,
     ...(cwd !== "" && { cwd }),
     ...(hostname !== "" && { hostname }),

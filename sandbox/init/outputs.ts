@@ -1,0 +1,59 @@
+// Both output streams of a job together.
+import type { OutputLimit } from "../spec.ts";
+import type { PollSet } from "../sys/poll.ts";
+import { LogFile } from "./log-file.ts";
+import { Output } from "./output.ts";
+
+const names = ["stdout", "stderr"] as const;
+
+export class Outputs {
+  readonly streams: readonly [Output, Output];
+
+  constructor(stdout: Output, stderr: Output) {
+    this.streams = [stdout, stderr];
+  }
+
+  watch(set: PollSet): void {
+    for (const output of this.streams) output.watch(set);
+  }
+
+  advance(set: PollSet): void {
+    for (const output of this.streams) output.advance(set);
+  }
+
+  /** The stream that has grown over its limit, or null. */
+  get over(): string | null {
+    const at = this.streams.findIndex(({ over }) => over);
+    return names[at] ?? null;
+  }
+
+  /** What of the output could not be kept, for example `stdout: ENOSPC`; "" when all was. */
+  get failure(): string {
+    return this.streams.flatMap(({ failure }, i) => (failure === "" ? [] : [`${names[i]}: ${failure}`])).join(", ");
+  }
+
+  /**
+   * Nobody can write any more: what the pipes hold goes to the files. Only a slow reader of a FIFO makes this wait, and only
+   * until `owner` (a descriptor, or -1) hangs up.
+   */
+  drain(set: PollSet, owner: number): void {
+    let left = this.streams.filter((output) => !output.drain());
+    while (left.length > 0) {
+      set.clear();
+      const hangUp = set.add(owner, 0);
+      for (const output of left) output.watch(set);
+      set.wait(-1);
+      if (set.ready(hangUp) !== 0) break;
+      left = left.filter((output) => !output.drain());
+    }
+    for (const output of this.streams) output.shut();
+  }
+}
+
+/** Of a job folder in which `stdout` and `stderr` are. */
+export function outputsOf(folder: string, limit: OutputLimit): Outputs {
+  return new Outputs(
+    new Output(new LogFile(`${folder}/stdout`, limit)),
+    new Output(new LogFile(`${folder}/stderr`, limit)),
+  );
+}

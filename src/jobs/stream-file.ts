@@ -1,0 +1,114 @@
+// One output stream of a job on disk, read piece by piece: each of whole UTF-8 characters, gaps told and stepped over.
+import { type FileHandle, open } from "node:fs/promises";
+import { type LogGap, readGap } from "./log-gap.ts";
+import { wholeCharacters } from "./utf8.ts";
+
+/** One message carries at most this much. */
+const pieceBytes = 64 * 1024;
+const longestTail = 3;
+const nothing = Buffer.alloc(0);
+
+export interface StreamPiece {
+  readonly offset: number;
+  readonly bytes: Buffer;
+  /** Bytes just before `offset` that are freed; 0 = none. */
+  readonly gap: number;
+}
+
+export class StreamFile implements AsyncDisposable {
+  readonly #path: string;
+  readonly #file: FileHandle;
+  #next: number;
+  /** Stepped over and not told yet. */
+  #gap = 0;
+
+  private constructor(path: string, file: FileHandle, next: number) {
+    this.#path = path;
+    this.#file = file;
+    this.#next = next;
+  }
+
+  static async open(path: string, offset: number): Promise<StreamFile> {
+    return new StreamFile(path, await open(path, "r"), offset);
+  }
+
+  /** Where the next piece begins, unless a gap is there. */
+  get next(): number {
+    return this.#next;
+  }
+
+  async size(): Promise<number> {
+    return (await this.#file.stat()).size;
+  }
+
+  /**
+   * The next piece that ends at `to` or before; null when there is none (yet). `last`: nothing will follow `to`, so that a
+   * character that is not whole there never will be, and a gap that ends there is told with no bytes after it.
+   */
+  async read(to: number, last: boolean): Promise<StreamPiece | null> {
+    for (;;) {
+      const before = readGap(this.#path);
+      if (isIn(before, this.#next)) this.#skipTo(before.end);
+      const end = Math.min(to, this.#next + pieceBytes, begins(before, this.#next));
+      if (end <= this.#next) return last ? this.#take(nothing) : null;
+      const bytes = await this.#bytes(end - this.#next);
+      const gap = readGap(this.#path); // what has been freed meanwhile may have been read as zeros
+      if (isIn(gap, this.#next)) continue;
+      const from = this.#next;
+      const piece = this.#pieceOf(bytes, begins(gap, from) - from, last && end === to);
+      if (piece !== null || this.#next === from) return piece;
+    }
+  }
+
+  /** null: nothing of it is a whole character yet. `untilGap`: so many bytes from here a gap begins. */
+  #pieceOf(bytes: Buffer, untilGap: number, last: boolean): StreamPiece | null {
+    const kept = bytes.subarray(0, untilGap);
+    const begun = this.#gap > 0 ? endOfCharacter(kept) : 0; // the rest of one that began in the gap
+    this.#skipTo(this.#next + begun);
+    const wanted = kept.subarray(begun);
+    const whole = wholeCharacters(wanted);
+    const cut = whole === 0 && last ? wanted.length : whole;
+    const piece = cut === 0 ? null : this.#take(wanted.subarray(0, cut));
+    if (kept.length === untilGap) this.#skipTo(this.#next + wanted.length - cut); // of one whose rest is gone
+    return piece;
+  }
+
+  #skipTo(offset: number): void {
+    this.#gap += offset - this.#next;
+    this.#next = offset;
+  }
+
+  #take(bytes: Buffer): StreamPiece | null {
+    if (bytes.length === 0 && this.#gap === 0) return null;
+    const piece = { offset: this.#next, bytes, gap: this.#gap };
+    this.#next += bytes.length;
+    this.#gap = 0;
+    return piece;
+  }
+
+  async #bytes(length: number): Promise<Buffer> {
+    const buffer = Buffer.allocUnsafe(length);
+    const { bytesRead } = await this.#file.read(buffer, 0, length, this.#next);
+    return buffer.subarray(0, bytesRead);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#file.close();
+  }
+}
+
+function isIn(gap: LogGap | null, offset: number): gap is LogGap {
+  return gap !== null && offset >= gap.start && offset < gap.end;
+}
+
+/** Where the next gap after `offset` begins. */
+function begins(gap: LogGap | null, offset: number): number {
+  return gap !== null && offset < gap.start ? gap.start : Number.POSITIVE_INFINITY;
+}
+
+/** Bytes at the beginning that belong to a character that began before. */
+function endOfCharacter(bytes: Buffer): number {
+  let length = 0;
+  while (length < Math.min(longestTail, bytes.length) && ((bytes[length] as number) & 0xc0) === 0x80) length++;
+  return length;
+}
