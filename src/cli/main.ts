@@ -65,6 +65,10 @@ const commands: Readonly<Record<string, Entry>> = {
     summary: "tell what this host can enforce, and the mend of what it cannot",
     load: async () => (await import("./doctor.ts")).doctorCommand(),
   },
+  audit: {
+    summary: "who asked a server of this machine for what; and whether its log is intact",
+    load: async () => (await import("./audit.ts")).auditCommand(),
+  },
   certs: {
     summary: "make a CA and issue certificates",
     load: async () => (await import("./certs.ts")).certsCommand(),

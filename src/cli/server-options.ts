@@ -3,9 +3,8 @@ import type { Command } from "commander";
 import { defaultServer } from "../certs/defaults.ts";
 import { type Config, readConfig } from "../server/config.ts";
 import { type ServerFiles, serverFiles } from "../server/tls-files.ts";
+import { defaultData } from "./data-folder.ts";
 import { CliError } from "./failure.ts";
-
-const defaultData = "/var/lib/podium";
 
 export interface ServerOptions {
   readonly listen?: string;

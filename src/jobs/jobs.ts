@@ -74,14 +74,14 @@ export class Jobs {
     return jobs;
   }
 
-  /** Resolves when the command has been exec'd. Throws InvalidRequest and its kin before, StartFailed after acceptance. */
-  async start(caller: Caller, wanted: NewJob): Promise<Job> {
+  /** Resolves when the command has been exec'd. Throws InvalidRequest and its kin before `accepted`, StartFailed after. */
+  async start(caller: Caller, wanted: NewJob, accepted: (id: number) => void): Promise<Job> {
     refuseViewer(caller);
-    const start = () => this.#start(caller, wanted);
+    const start = () => this.#start(caller, wanted, accepted);
     return wanted.repeatable === null ? start() : this.#repeatable.once(caller.user, wanted.repeatable, start);
   }
 
-  async #start(caller: Caller, wanted: NewJob): Promise<Job> {
+  async #start(caller: Caller, wanted: NewJob, accepted: (id: number) => void): Promise<Job> {
     if (wanted.name !== "" && !longestName.test(wanted.name)) {
       throw new InvalidRequest(
         "name",
@@ -96,6 +96,7 @@ export class Jobs {
     const checked = this.#executor.check(request, seccompChoice(caller, wanted.seccomp), "podium");
     refuseMoved(request, checked.spec);
     const job = this.#registry.create((id) => metaOf(id, caller, wanted, checked), caller.user, wanted.name);
+    accepted(job.id);
     await this.#launch(job, checked);
     return job;
   }

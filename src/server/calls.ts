@@ -4,6 +4,7 @@ import type { handleServerStreamingCall, handleUnaryCall, ServerWritableStream }
 import { status } from "@grpc/grpc-js";
 import { Interrupted } from "../jobs/errors.ts";
 import type { Caller } from "../jobs/jobs.ts";
+import type { AuditLog } from "./audit/log.ts";
 import { statusOf } from "./failures.ts";
 import { type AuthenticatedCall, identityOf } from "./identity.ts";
 import type { ServerLog } from "./log.ts";
@@ -12,6 +13,7 @@ import type { Trust } from "./trust.ts";
 export interface CallContext {
   readonly trust: Trust;
   readonly log: ServerLog;
+  readonly audit: AuditLog;
   /** Aborted when the server ends: streams end with UNAVAILABLE, so that clients resume. */
   readonly ending: AbortSignal;
 }

@@ -6,16 +6,7 @@ import { z } from "zod";
 import { parseDuration, parseSize } from "../../sandbox/units.ts";
 import type { LimitSettings, Policy } from "../jobs/policy.ts";
 import { defaultOutput, mostOutputBytes } from "./config-output.ts";
-
-function units(parse: (text: string) => number | null, example: string) {
-  const text = z.string().transform((value, context) => {
-    const parsed = parse(value);
-    if (parsed !== null) return parsed;
-    context.addIssue({ code: "custom", message: `write it like ${example}` });
-    return z.NEVER;
-  });
-  return z.union([z.number().int().nonnegative(), text]);
-}
+import { units } from "./config-units.ts";
 
 const limitsShape = z.strictObject({
   cpus: z.number().nonnegative().default(0).describe("Cores."),
@@ -55,6 +46,13 @@ const folderShape = z.strictObject({
   write: z.boolean().default(false).describe("Whether it may be written."),
 });
 
+const auditShape = z.strictObject({
+  fileBytes: units(parseSize, "64M", 64 * 1024)
+    .default(64 * 2 ** 20)
+    .describe("Bytes of one file, or text like 64M."),
+  files: z.number().int().min(2).default(16).describe("Files that are kept; the oldest go."),
+});
+
 const configShape = z
   .strictObject({
     listen: z.string().optional().describe("HOST:PORT; port 0 picks a free one."),
@@ -66,6 +64,7 @@ const configShape = z
     logLevel: z.enum(["debug", "info", "warn", "error", "silent"]).default("info"),
     defaults: defaultsShape.prefault({}).describe("Limits of a job that asks for none; 0 = none."),
     maximum: maximumShape.prefault({}).describe("Upper bounds of what a job may ask for; 0 = none."),
+    audit: auditShape.prefault({}).describe("The audit log, DATA/audit."),
     folders: z.array(folderShape).default([]).describe("Host folders that users may name. Default: none."),
   })
   .describe("Configuration of podium serve");

@@ -44,6 +44,20 @@ export function identityOf(call: AuthenticatedCall, trust?: Trust, now = new Dat
   return known.identity;
 }
 
+/** What is known of a caller whether or not it is let in. */
+export type Holder = Pick<Identity, "user" | "serial" | "fingerprint">;
+
+/** Never throws: a certificate that names no user has `user` "", no certificate has nothing. */
+export function holderOf(certificate: { readonly raw: Buffer; readonly fingerprint256: string } | undefined): Holder {
+  if (certificate === undefined) return { user: "", serial: "", fingerprint: "" };
+  try {
+    return remembered(certificate.fingerprint256, certificate.raw).identity;
+  } catch {
+    const { serialNumber: serial, fingerprint256: fingerprint } = new X509Certificate(certificate.raw);
+    return { user: "", serial, fingerprint };
+  }
+}
+
 interface Known {
   readonly certificate: X509Certificate;
   readonly identity: Identity;

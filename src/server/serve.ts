@@ -13,6 +13,10 @@ import {
 } from "../gen/podium.ts";
 import { openData } from "../jobs/data.ts";
 import { Jobs } from "../jobs/jobs.ts";
+import { auditing } from "./audit/calls.ts";
+import { auditConnections } from "./audit/connections.ts";
+import { auditFolder } from "./audit/files.ts";
+import { AuditLog } from "./audit/log.ts";
 import type { CallContext } from "./calls.ts";
 import { type Config, policyOf } from "./config.ts";
 import { MutualTls } from "./credentials.ts";
@@ -63,18 +67,21 @@ export async function serve(settings: ServeSettings): Promise<RunningServer> {
   const log = openServerLog(settings.config.logLevel);
   for (const warning of tls.warnings()) log.warn({}, warning);
   const data = openData(settings.data);
+  const audit = AuditLog.open(auditFolder(data.path), settings.config.audit, log);
   const jobs = await Jobs.open(data, policyOf(settings.config, [data.path, settings.files.key]), log);
   const ending = new AbortController();
   setMaxListeners(0, ending.signal); // every open stream listens
-  const server = new Server(channelOptions);
-  addServices(server, jobs, { trust: tls, log, ending: ending.signal }, settings);
+  const server = new Server({ ...channelOptions, interceptors: [auditing(audit)] });
+  addServices(server, jobs, { trust: tls, log, audit, ending: ending.signal }, settings);
   try {
     const port = await bind(server, settings.listen, tls);
+    auditConnections(server, audit);
     const address = settings.listen.replace(/:\d+$/, `:${port}`);
     log.info({ address, data: data.path, dataId: data.id }, "listening");
-    return { address, reload: () => reload(tls, log), close: () => close(server, jobs, ending, log) };
+    return { address, reload: () => reload(tls, log), close: () => close(server, jobs, ending, audit, log) };
   } catch (error) {
     await jobs.close();
+    await audit.close();
     throw error;
   }
 }
@@ -123,12 +130,19 @@ function reload(tls: MutualTls, log: ServerLog): void {
   }
 }
 
-async function close(server: Server, jobs: Jobs, ending: AbortController, log: ServerLog): Promise<void> {
+async function close(
+  server: Server,
+  jobs: Jobs,
+  ending: AbortController,
+  audit: AuditLog,
+  log: ServerLog,
+): Promise<void> {
   ending.abort();
   const ended = new Promise<void>((resolve) => server.tryShutdown(() => resolve()));
   const force = setTimeout(() => server.forceShutdown(), graceMs);
   await ended;
   clearTimeout(force);
+  await audit.close();
   await jobs.close();
   log.info({}, "ended");
 }

@@ -4,18 +4,26 @@ import { type Rootfs, RootfsMode, type StarterServer, StartRequest, type StartRe
 import { InvalidRequest } from "../../jobs/errors.ts";
 import type { Caller, Jobs } from "../../jobs/jobs.ts";
 import type { RequestIdentity } from "../../jobs/request-id.ts";
+import { auditAccepted } from "../audit/calls.ts";
 import { type CallContext, unary } from "../calls.ts";
 import { inBand } from "../failures.ts";
 
 export function starter(jobs: Jobs, context: CallContext): StarterServer {
-  return { start: unary(context, "Start", (caller, request: StartRequest) => start(jobs, caller, request)) };
+  return { start: unary(context, "Start", (caller, request: StartRequest) => start(jobs, context, caller, request)) };
 }
 
-async function start(jobs: Jobs, caller: Caller, request: StartRequest): Promise<StartResponse> {
+async function start(
+  jobs: Jobs,
+  { audit }: CallContext,
+  caller: Caller,
+  request: StartRequest,
+): Promise<StartResponse> {
   try {
+    const failure = audit.failure();
+    if (failure !== null) throw new Error(`nothing is started that cannot be written down: the audit log: ${failure}`);
     const { name, labels, seccomp } = request;
     const wanted = { request: requestOf(request), name, labels, seccomp, repeatable: identityOf(request) };
-    const job = await jobs.start(caller, wanted);
+    const job = await jobs.start(caller, wanted, (id) => auditAccepted(request, id));
     return { response: { $case: "success", value: { id: BigInt(job.id) } } };
   } catch (error) {
     const value = inBand(error, 0n);
