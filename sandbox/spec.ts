@@ -91,6 +91,32 @@ export interface Usage {
   readonly memoryBytes: number;
   readonly memoryPeakBytes: number;
   readonly pids: number;
+  /** Most processes and threads at once. Absent, as what follows, where this kernel does not tell. */
+  readonly pidsPeak?: number;
+  readonly io?: IoUsage;
+  readonly pressure?: Pressures;
+}
+
+/** On all disks together. */
+export interface IoUsage {
+  readonly readBytes: number;
+  readonly writeBytes: number;
+  readonly readOperations: number;
+  readonly writeOperations: number;
+}
+
+/** How long processes waited for something: some of them, or all at once. Percent are of the last 10 s. */
+export interface Pressure {
+  readonly somePercent: number;
+  readonly fullPercent: number;
+  readonly someSeconds: number;
+  readonly fullSeconds: number;
+}
+
+export interface Pressures {
+  readonly cpu: Pressure;
+  readonly memory: Pressure;
+  readonly io: Pressure;
 }
 
 /** The exit record, `exit.json` of the job folder, written once by init (or by the server when there was no init). */

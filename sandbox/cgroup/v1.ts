@@ -3,10 +3,11 @@ import { closeSync, openSync, readSync } from "node:fs";
 import type { Limits, Usage } from "../spec.ts";
 import { eventfd } from "../sys/eventfd.ts";
 import { POLLIN } from "../sys/poll.ts";
-import { readControl, readControlDescriptor, writeControl } from "./control-file.ts";
+import { readControl, readControlDescriptor, readControlIfThere, writeControl } from "./control-file.ts";
 import { counter, parseCounter } from "./counters.ts";
 import { makeGroup, removeGroup } from "./folder.ts";
 import { type Group, type GroupRequest, type V1Controller, type V1Plan, v1Controllers } from "./group.ts";
+import { parseBlkioStat } from "./io-usage.ts";
 import { checkLimits, checkRequest, cpuQuotaUs } from "./limits.ts";
 import { apply, type Setting } from "./setting.ts";
 
@@ -137,11 +138,18 @@ class V1Group implements Group {
   }
 
   usage(): Usage {
+    const pidsPeak = this.#text("pids", "pids.peak"); // since 6.1
+    const io = parseBlkioStat(
+      this.#text("blkio", "blkio.throttle.io_service_bytes") ?? "",
+      this.#text("blkio", "blkio.throttle.io_serviced") ?? "",
+    );
     return {
       cpuSeconds: this.#number("cpuacct", "cpuacct.usage") / 1e9,
       memoryBytes: this.#number("memory", "memory.usage_in_bytes"),
       memoryPeakBytes: this.#number("memory", "memory.max_usage_in_bytes"),
       pids: this.#number("pids", "pids.current"),
+      ...(pidsPeak !== null && { pidsPeak: parseCounter(pidsPeak, "pids.peak") }),
+      ...(io !== null && { io }),
     };
   }
 
@@ -172,6 +180,12 @@ class V1Group implements Group {
   #number(controller: V1Controller, file: string): number {
     const folder = this.#folderOf[controller];
     return folder === undefined ? 0 : parseCounter(readControl(folder, file), file);
+  }
+
+  /** null where the host lacks the controller, or its kernel the file. */
+  #text(controller: V1Controller, file: string): string | null {
+    const folder = this.#folderOf[controller];
+    return folder === undefined ? null : readControlIfThere(folder, file);
   }
 }
 

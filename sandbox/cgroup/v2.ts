@@ -7,7 +7,9 @@ import { counter, parseCounter } from "./counters.ts";
 import { makeGroup, removeGroup } from "./folder.ts";
 import type { Group, GroupRequest, V2Controller, V2Plan } from "./group.ts";
 import { formatIoMax } from "./io-max.ts";
+import { parseIoStat } from "./io-usage.ts";
 import { checkLimits, checkRequest, cpuPeriodUs, cpuQuotaUs } from "./limits.ts";
+import { readPressures } from "./pressure.ts";
 import { apply, type Setting } from "./setting.ts";
 
 /** Makes the group with its limits; what was made is removed again when a limit fails. Throws CgroupError. */
@@ -95,14 +97,20 @@ class V2Group implements Group {
   }
 
   usage(): Usage {
-    const hasMemory = this.#plan.controllers.includes("memory");
+    const { controllers } = this.#plan;
+    const hasMemory = controllers.includes("memory");
     const memoryBytes = hasMemory ? this.#number("memory.current") : 0;
+    const pidsPeak = readControlIfThere(this.#folder, "pids.peak"); // since 6.1
+    const pressure = readPressures(this.#folder);
     return {
       // cpu.stat is there without the cpu controller too.
       cpuSeconds: counter(readControl(this.#folder, "cpu.stat"), "usage_usec") / 1e6,
       memoryBytes,
       memoryPeakBytes: hasMemory ? this.#peak(memoryBytes) : 0,
-      pids: this.#plan.controllers.includes("pids") ? this.#number("pids.current") : 0,
+      pids: controllers.includes("pids") ? this.#number("pids.current") : 0,
+      ...(pidsPeak !== null && { pidsPeak: parseCounter(pidsPeak, "pids.peak") }),
+      ...(controllers.includes("io") && { io: parseIoStat(readControl(this.#folder, "io.stat")) }),
+      ...(pressure !== null && { pressure }),
     };
   }
 

@@ -81,7 +81,7 @@ function ioChecks(plan: CgroupPlan, data: string): Check[] {
       : wanting(
           "limit io, buffered",
           "on cgroup v1 the io limit holds for reads and direct writes; buffered writes reach the disk from the kernel's own threads",
-          "boot with cgroup_no_v1=all (systemd: systemd.unified_cgroup_hierarchy=1) to have all controllers on v2",
+          toV2,
         );
   return [buffered, diskCheck("/usr"), ...(data === "/usr" || !existsSync(data) ? [] : [diskCheck(data)])];
 }
@@ -96,9 +96,19 @@ function diskCheck(path: string): Check {
   }
 }
 
+const toV2 = "boot with cgroup_no_v1=all (systemd: systemd.unified_cgroup_hierarchy=1) to have all controllers on v2";
+
 function figureChecks(plan: CgroupPlan): Check[] {
+  const traffic = plan.version === 2 && plan.controllers.includes("io");
   const pressure = plan.version === 2 && existsSync(`${plan.root}/jobs/cpu.pressure`);
   return [
+    traffic
+      ? met("figures of io", "podium stats shows what every job reads and writes (io.stat)")
+      : wanting(
+          "figures of io",
+          "a job's disk traffic is counted only on disks of which some job has an io limit",
+          toV2,
+        ),
     pressure
       ? met("pressure", "podium stats shows it (cpu.pressure, memory.pressure, io.pressure)")
       : wanting("pressure", "podium stats shows no pressure of a job", "use cgroup v2 and boot with psi=1"),

@@ -23,7 +23,7 @@ function outcomeJson({ cause, exitCode, signal, by, message }: Outcome): Json {
   return { cause, exitCode: exitCode ?? null, signal: signal === "" ? null : signal, by, message };
 }
 
-function limitsJson(limits: Limits | undefined): Json {
+export function limitsJson(limits: Limits | undefined): Json {
   return {
     cpus: limits?.cpus ?? 0,
     memoryBytes: limits?.memoryBytes ?? 0n,
@@ -35,13 +35,31 @@ function limitsJson(limits: Limits | undefined): Json {
   };
 }
 
-function usageJson(usage: Usage | undefined): Json {
+export function usageJson(usage: Usage | undefined): Json {
   return {
     cpuSeconds: usage?.cpuSeconds ?? 0,
     memoryBytes: usage?.memoryBytes ?? 0n,
     memoryPeakBytes: usage?.memoryPeakBytes ?? 0n,
     pids: usage?.pids ?? 0n,
+    pidsPeak: usage?.pidsPeak ?? 0n,
+    ioReadBytes: usage?.ioReadBytes ?? 0n,
+    ioWriteBytes: usage?.ioWriteBytes ?? 0n,
+    ioReadOperations: usage?.ioReadOperations ?? 0n,
+    ioWriteOperations: usage?.ioWriteOperations ?? 0n,
+    pressure: pressureJson(usage),
   };
+}
+
+/** null where the server's kernel does not tell. */
+function pressureJson(usage: Usage | undefined): Json {
+  if (usage?.cpuPressure === undefined) return null;
+  const { cpuPressure: cpu, memoryPressure: memory, ioPressure: io } = usage;
+  return Object.fromEntries(
+    Object.entries({ cpu, memory, io }).map(([name, pressure]) => [
+      name,
+      pressure === undefined ? null : { ...pressure },
+    ]),
+  );
 }
 
 function rfc3339(date: Date | undefined): string | null {

@@ -1,6 +1,6 @@
 // A job as `status` and `ps` print it for people.
 import { formatDuration, formatSize } from "../../sandbox/units.ts";
-import type { JobInfo, Outcome } from "../gen/podium.ts";
+import type { JobInfo, Outcome, Usage } from "../gen/podium.ts";
 import { columns } from "./output.ts";
 import { printable, shellWords } from "./printable.ts";
 import { ago, localTime, shortDuration } from "./time.ts";
@@ -46,8 +46,8 @@ function resources({ limits, usage, outcome }: JobInfo): string[][] {
   return [
     ["cpu", `${usage.cpuSeconds.toFixed(2)}s used, ${limit(limits.cpus, `${limits.cpus} cores`)}`],
     ["memory", `${memory}, ${limit(limits.memoryBytes, size(limits.memoryBytes))}`],
-    ["io", limit(limits.ioBytesPerSecond, `${size(limits.ioBytesPerSecond)} per second`)],
-    ["pids", `${live ? `${usage.pids} now, ` : ""}${limit(limits.pids, String(limits.pids))}`],
+    ["io", `${ioText(usage)}, ${limit(limits.ioBytesPerSecond, `${size(limits.ioBytesPerSecond)} per second`)}`],
+    ["pids", `${pidsText(usage, live)}${limit(limits.pids, String(limits.pids))}`],
     [
       "output",
       limit(
@@ -57,6 +57,14 @@ function resources({ limits, usage, outcome }: JobInfo): string[][] {
     ],
     ["timeout", limits.timeoutMs === 0n ? "none" : formatDuration(Number(limits.timeoutMs))],
   ];
+}
+
+function ioText({ ioReadBytes, ioWriteBytes }: Usage): string {
+  return `${size(ioReadBytes)} read, ${size(ioWriteBytes)} written`;
+}
+
+function pidsText({ pids, pidsPeak }: Usage, live: boolean): string {
+  return `${live ? `${pids} now, ` : ""}${pidsPeak === 0n ? "" : `${pidsPeak} at most, `}`;
 }
 
 function size(bytes: bigint): string {

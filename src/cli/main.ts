@@ -43,6 +43,11 @@ const commands: Readonly<Record<string, Entry>> = {
     client: true,
     load: async () => (await import("./ps.ts")).psCommand(),
   },
+  stats: {
+    summary: "show what running jobs use, live",
+    client: true,
+    load: async () => (await import("./stats.ts")).statsCommand(),
+  },
   wait: {
     summary: "wait for jobs to end; ends with the first exit code that is not 0",
     client: true,

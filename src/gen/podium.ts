@@ -829,6 +829,18 @@ export interface Limits {
   outputKill: boolean;
 }
 
+/** How long the processes of a job had to wait for something. */
+export interface Pressure {
+  /** Percent of the last 10 seconds in which at least one of them waited. */
+  somePercent: number;
+  /** Percent of the last 10 seconds in which all of them waited. */
+  fullPercent: number;
+  /** Seconds since the start in which at least one of them waited. */
+  someSeconds: number;
+  /** Seconds since the start in which all of them waited. */
+  fullSeconds: number;
+}
+
 /** What a job uses. Of an ended job `memory_bytes` and `pids` are 0. */
 export interface Usage {
   /** Seconds of cpu time, of all cores together, since the start. */
@@ -839,6 +851,26 @@ export interface Usage {
   memoryPeakBytes: bigint;
   /** Processes and threads now. */
   pids: bigint;
+  /** Bytes read from disks. 0 where the server's kernel does not tell, as in the four that follow. */
+  ioReadBytes: bigint;
+  /** Bytes written to disks. */
+  ioWriteBytes: bigint;
+  /** Requests to read. */
+  ioReadOperations: bigint;
+  /** Requests to write. */
+  ioWriteOperations: bigint;
+  /** The most processes and threads it ever had at once. */
+  pidsPeak: bigint;
+  /** Waiting for a processor. Not set, as the two that follow, where the server's kernel does not tell (cgroup v1). */
+  cpuPressure:
+    | Pressure
+    | undefined;
+  /** Waiting for memory. */
+  memoryPressure:
+    | Pressure
+    | undefined;
+  /** Waiting for disks. */
+  ioPressure: Pressure | undefined;
 }
 
 /** Which jobs to list. */
@@ -889,6 +921,45 @@ export interface RemoveRequest {
 
 /** The job is gone. */
 export interface RemoveResponse {
+}
+
+/** Whose usage to stream, and how often. */
+export interface StatsRequest {
+  /** The job. Default 0: all running jobs. */
+  id: bigint;
+  /** Milliseconds from one message to the next, 100 to 60000. Default 0: one message alone. */
+  intervalMs: bigint;
+}
+
+/** What jobs use at one moment. */
+export interface StatsResponse {
+  /** In the order of their ids. Of a job that was asked for by id the last message tells its final figures. */
+  jobs: JobStats[];
+}
+
+/** What one job uses. */
+export interface JobStats {
+  /** The job. */
+  id: bigint;
+  /** Its name, or empty. */
+  name: string;
+  /** Whose it is. */
+  user: string;
+  /** Its state. */
+  state: State;
+  /** The limits that hold. */
+  limits:
+    | Limits
+    | undefined;
+  /** What it uses now, or has used. */
+  usage:
+    | Usage
+    | undefined;
+  /**
+   * Percent of one core that it used since the message before; in the first one since its start. 250 is two and a half
+   * cores.
+   */
+  cpuPercent: number;
 }
 
 /** One step of a client's side of a session. */
@@ -3573,8 +3644,112 @@ export const Limits: MessageFns<Limits> = {
   },
 };
 
+function createBasePressure(): Pressure {
+  return { somePercent: 0, fullPercent: 0, someSeconds: 0, fullSeconds: 0 };
+}
+
+export const Pressure: MessageFns<Pressure> = {
+  encode(message: Pressure, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.somePercent !== 0) {
+      writer.uint32(9).double(message.somePercent);
+    }
+    if (message.fullPercent !== 0) {
+      writer.uint32(17).double(message.fullPercent);
+    }
+    if (message.someSeconds !== 0) {
+      writer.uint32(25).double(message.someSeconds);
+    }
+    if (message.fullSeconds !== 0) {
+      writer.uint32(33).double(message.fullSeconds);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): Pressure {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBasePressure();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 9) {
+              break;
+            }
+
+            message.somePercent = reader.double();
+            continue;
+          }
+          case 2: {
+            if (tag !== 17) {
+              break;
+            }
+
+            message.fullPercent = reader.double();
+            continue;
+          }
+          case 3: {
+            if (tag !== 25) {
+              break;
+            }
+
+            message.someSeconds = reader.double();
+            continue;
+          }
+          case 4: {
+            if (tag !== 33) {
+              break;
+            }
+
+            message.fullSeconds = reader.double();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create<I extends Exact<DeepPartial<Pressure>, I>>(base?: I): Pressure {
+    return Pressure.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<Pressure>, I>>(object: I): Pressure {
+    const message = createBasePressure();
+    message.somePercent = object.somePercent ?? 0;
+    message.fullPercent = object.fullPercent ?? 0;
+    message.someSeconds = object.someSeconds ?? 0;
+    message.fullSeconds = object.fullSeconds ?? 0;
+    return message;
+  },
+};
+
 function createBaseUsage(): Usage {
-  return { cpuSeconds: 0, memoryBytes: 0n, memoryPeakBytes: 0n, pids: 0n };
+  return {
+    cpuSeconds: 0,
+    memoryBytes: 0n,
+    memoryPeakBytes: 0n,
+    pids: 0n,
+    ioReadBytes: 0n,
+    ioWriteBytes: 0n,
+    ioReadOperations: 0n,
+    ioWriteOperations: 0n,
+    pidsPeak: 0n,
+    cpuPressure: undefined,
+    memoryPressure: undefined,
+    ioPressure: undefined,
+  };
 }
 
 export const Usage: MessageFns<Usage> = {
@@ -3599,6 +3774,45 @@ export const Usage: MessageFns<Usage> = {
         throw new globalThis.Error("value provided for field message.pids of type int64 too large");
       }
       writer.uint32(32).int64(message.pids);
+    }
+    if (message.ioReadBytes !== 0n) {
+      if (BigInt.asIntN(64, message.ioReadBytes) !== message.ioReadBytes) {
+        throw new globalThis.Error("value provided for field message.ioReadBytes of type int64 too large");
+      }
+      writer.uint32(40).int64(message.ioReadBytes);
+    }
+    if (message.ioWriteBytes !== 0n) {
+      if (BigInt.asIntN(64, message.ioWriteBytes) !== message.ioWriteBytes) {
+        throw new globalThis.Error("value provided for field message.ioWriteBytes of type int64 too large");
+      }
+      writer.uint32(48).int64(message.ioWriteBytes);
+    }
+    if (message.ioReadOperations !== 0n) {
+      if (BigInt.asIntN(64, message.ioReadOperations) !== message.ioReadOperations) {
+        throw new globalThis.Error("value provided for field message.ioReadOperations of type int64 too large");
+      }
+      writer.uint32(56).int64(message.ioReadOperations);
+    }
+    if (message.ioWriteOperations !== 0n) {
+      if (BigInt.asIntN(64, message.ioWriteOperations) !== message.ioWriteOperations) {
+        throw new globalThis.Error("value provided for field message.ioWriteOperations of type int64 too large");
+      }
+      writer.uint32(64).int64(message.ioWriteOperations);
+    }
+    if (message.pidsPeak !== 0n) {
+      if (BigInt.asIntN(64, message.pidsPeak) !== message.pidsPeak) {
+        throw new globalThis.Error("value provided for field message.pidsPeak of type int64 too large");
+      }
+      writer.uint32(72).int64(message.pidsPeak);
+    }
+    if (message.cpuPressure !== undefined) {
+      Pressure.encode(message.cpuPressure, writer.uint32(82).fork()).join();
+    }
+    if (message.memoryPressure !== undefined) {
+      Pressure.encode(message.memoryPressure, writer.uint32(90).fork()).join();
+    }
+    if (message.ioPressure !== undefined) {
+      Pressure.encode(message.ioPressure, writer.uint32(98).fork()).join();
     }
     return writer;
   },
@@ -3648,6 +3862,70 @@ export const Usage: MessageFns<Usage> = {
             message.pids = reader.int64() as bigint;
             continue;
           }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.ioReadBytes = reader.int64() as bigint;
+            continue;
+          }
+          case 6: {
+            if (tag !== 48) {
+              break;
+            }
+
+            message.ioWriteBytes = reader.int64() as bigint;
+            continue;
+          }
+          case 7: {
+            if (tag !== 56) {
+              break;
+            }
+
+            message.ioReadOperations = reader.int64() as bigint;
+            continue;
+          }
+          case 8: {
+            if (tag !== 64) {
+              break;
+            }
+
+            message.ioWriteOperations = reader.int64() as bigint;
+            continue;
+          }
+          case 9: {
+            if (tag !== 72) {
+              break;
+            }
+
+            message.pidsPeak = reader.int64() as bigint;
+            continue;
+          }
+          case 10: {
+            if (tag !== 82) {
+              break;
+            }
+
+            message.cpuPressure = Pressure.decode(reader, reader.uint32());
+            continue;
+          }
+          case 11: {
+            if (tag !== 90) {
+              break;
+            }
+
+            message.memoryPressure = Pressure.decode(reader, reader.uint32());
+            continue;
+          }
+          case 12: {
+            if (tag !== 98) {
+              break;
+            }
+
+            message.ioPressure = Pressure.decode(reader, reader.uint32());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -3673,6 +3951,28 @@ export const Usage: MessageFns<Usage> = {
       ? BigInt(object.memoryPeakBytes)
       : 0n;
     message.pids = (object.pids !== undefined && object.pids !== null) ? BigInt(object.pids) : 0n;
+    message.ioReadBytes = (object.ioReadBytes !== undefined && object.ioReadBytes !== null)
+      ? BigInt(object.ioReadBytes)
+      : 0n;
+    message.ioWriteBytes = (object.ioWriteBytes !== undefined && object.ioWriteBytes !== null)
+      ? BigInt(object.ioWriteBytes)
+      : 0n;
+    message.ioReadOperations = (object.ioReadOperations !== undefined && object.ioReadOperations !== null)
+      ? BigInt(object.ioReadOperations)
+      : 0n;
+    message.ioWriteOperations = (object.ioWriteOperations !== undefined && object.ioWriteOperations !== null)
+      ? BigInt(object.ioWriteOperations)
+      : 0n;
+    message.pidsPeak = (object.pidsPeak !== undefined && object.pidsPeak !== null) ? BigInt(object.pidsPeak) : 0n;
+    message.cpuPressure = (object.cpuPressure !== undefined && object.cpuPressure !== null)
+      ? Pressure.fromPartial(object.cpuPressure)
+      : undefined;
+    message.memoryPressure = (object.memoryPressure !== undefined && object.memoryPressure !== null)
+      ? Pressure.fromPartial(object.memoryPressure)
+      : undefined;
+    message.ioPressure = (object.ioPressure !== undefined && object.ioPressure !== null)
+      ? Pressure.fromPartial(object.ioPressure)
+      : undefined;
     return message;
   },
 };
@@ -4128,6 +4428,268 @@ export const RemoveResponse: MessageFns<RemoveResponse> = {
   },
   fromPartial<I extends Exact<DeepPartial<RemoveResponse>, I>>(_: I): RemoveResponse {
     const message = createBaseRemoveResponse();
+    return message;
+  },
+};
+
+function createBaseStatsRequest(): StatsRequest {
+  return { id: 0n, intervalMs: 0n };
+}
+
+export const StatsRequest: MessageFns<StatsRequest> = {
+  encode(message: StatsRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.id !== 0n) {
+      if (BigInt.asIntN(64, message.id) !== message.id) {
+        throw new globalThis.Error("value provided for field message.id of type int64 too large");
+      }
+      writer.uint32(8).int64(message.id);
+    }
+    if (message.intervalMs !== 0n) {
+      if (BigInt.asIntN(64, message.intervalMs) !== message.intervalMs) {
+        throw new globalThis.Error("value provided for field message.intervalMs of type int64 too large");
+      }
+      writer.uint32(16).int64(message.intervalMs);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): StatsRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseStatsRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.id = reader.int64() as bigint;
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.intervalMs = reader.int64() as bigint;
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create<I extends Exact<DeepPartial<StatsRequest>, I>>(base?: I): StatsRequest {
+    return StatsRequest.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<StatsRequest>, I>>(object: I): StatsRequest {
+    const message = createBaseStatsRequest();
+    message.id = (object.id !== undefined && object.id !== null) ? BigInt(object.id) : 0n;
+    message.intervalMs = (object.intervalMs !== undefined && object.intervalMs !== null)
+      ? BigInt(object.intervalMs)
+      : 0n;
+    return message;
+  },
+};
+
+function createBaseStatsResponse(): StatsResponse {
+  return { jobs: [] };
+}
+
+export const StatsResponse: MessageFns<StatsResponse> = {
+  encode(message: StatsResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    for (const v of message.jobs) {
+      JobStats.encode(v!, writer.uint32(10).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): StatsResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseStatsResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.jobs.push(JobStats.decode(reader, reader.uint32()));
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create<I extends Exact<DeepPartial<StatsResponse>, I>>(base?: I): StatsResponse {
+    return StatsResponse.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<StatsResponse>, I>>(object: I): StatsResponse {
+    const message = createBaseStatsResponse();
+    message.jobs = object.jobs?.map((e) => JobStats.fromPartial(e)) || [];
+    return message;
+  },
+};
+
+function createBaseJobStats(): JobStats {
+  return { id: 0n, name: "", user: "", state: State.RUNNING, limits: undefined, usage: undefined, cpuPercent: 0 };
+}
+
+export const JobStats: MessageFns<JobStats> = {
+  encode(message: JobStats, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.id !== 0n) {
+      if (BigInt.asIntN(64, message.id) !== message.id) {
+        throw new globalThis.Error("value provided for field message.id of type int64 too large");
+      }
+      writer.uint32(8).int64(message.id);
+    }
+    if (message.name !== "") {
+      writer.uint32(18).string(message.name);
+    }
+    if (message.user !== "") {
+      writer.uint32(26).string(message.user);
+    }
+    if (message.state !== State.RUNNING) {
+      writer.uint32(32).int32(stateToNumber(message.state));
+    }
+    if (message.limits !== undefined) {
+      Limits.encode(message.limits, writer.uint32(42).fork()).join();
+    }
+    if (message.usage !== undefined) {
+      Usage.encode(message.usage, writer.uint32(50).fork()).join();
+    }
+    if (message.cpuPercent !== 0) {
+      writer.uint32(57).double(message.cpuPercent);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): JobStats {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseJobStats();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.id = reader.int64() as bigint;
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.name = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.user = reader.string();
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.state = stateFromJSON(reader.int32());
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.limits = Limits.decode(reader, reader.uint32());
+            continue;
+          }
+          case 6: {
+            if (tag !== 50) {
+              break;
+            }
+
+            message.usage = Usage.decode(reader, reader.uint32());
+            continue;
+          }
+          case 7: {
+            if (tag !== 57) {
+              break;
+            }
+
+            message.cpuPercent = reader.double();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create<I extends Exact<DeepPartial<JobStats>, I>>(base?: I): JobStats {
+    return JobStats.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<JobStats>, I>>(object: I): JobStats {
+    const message = createBaseJobStats();
+    message.id = (object.id !== undefined && object.id !== null) ? BigInt(object.id) : 0n;
+    message.name = object.name ?? "";
+    message.user = object.user ?? "";
+    message.state = object.state ?? State.RUNNING;
+    message.limits = (object.limits !== undefined && object.limits !== null)
+      ? Limits.fromPartial(object.limits)
+      : undefined;
+    message.usage = (object.usage !== undefined && object.usage !== null) ? Usage.fromPartial(object.usage) : undefined;
+    message.cpuPercent = object.cpuPercent ?? 0;
     return message;
   },
 };
@@ -5077,6 +5639,19 @@ export const JobsService = {
     responseSerialize: (value: RemoveResponse): Buffer => Buffer.from(RemoveResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): RemoveResponse => RemoveResponse.decode(value),
   },
+  /**
+   * Streams what jobs use: one job until it has ended, or all running jobs of the caller (an admin's and a viewer's:
+   * everybody's) until the call is cancelled.
+   */
+  stats: {
+    path: "/podium.Jobs/Stats" as const,
+    requestStream: false as const,
+    responseStream: true as const,
+    requestSerialize: (value: StatsRequest): Buffer => Buffer.from(StatsRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): StatsRequest => StatsRequest.decode(value),
+    responseSerialize: (value: StatsResponse): Buffer => Buffer.from(StatsResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): StatsResponse => StatsResponse.decode(value),
+  },
 } as const;
 
 export interface JobsServer extends UntypedServiceImplementation {
@@ -5089,6 +5664,11 @@ export interface JobsServer extends UntypedServiceImplementation {
   wait: handleUnaryCall<WaitRequest, WaitResponse>;
   /** Removes a finished job: its folder, output and name. FAILED_PRECONDITION while it runs. */
   remove: handleUnaryCall<RemoveRequest, RemoveResponse>;
+  /**
+   * Streams what jobs use: one job until it has ended, or all running jobs of the caller (an admin's and a viewer's:
+   * everybody's) until the call is cancelled.
+   */
+  stats: handleServerStreamingCall<StatsRequest, StatsResponse>;
 }
 
 export interface JobsClient extends Client {
@@ -5127,6 +5707,16 @@ export interface JobsClient extends Client {
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: RemoveResponse) => void,
   ): ClientUnaryCall;
+  /**
+   * Streams what jobs use: one job until it has ended, or all running jobs of the caller (an admin's and a viewer's:
+   * everybody's) until the call is cancelled.
+   */
+  stats(request: StatsRequest, options?: Partial<CallOptions>): ClientReadableStream<StatsResponse>;
+  stats(
+    request: StatsRequest,
+    metadata?: Metadata,
+    options?: Partial<CallOptions>,
+  ): ClientReadableStream<StatsResponse>;
 }
 
 export const JobsClient = makeGenericClientConstructor(JobsService, "podium.Jobs") as unknown as {

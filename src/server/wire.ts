@@ -1,7 +1,7 @@
 // From the product's data to the messages of the proto.
 import type { ExitRecord, Limits, OutputLimit, Usage } from "../../sandbox/spec.ts";
 import type { JobInfo, Outcome, Limits as WireLimits, Usage as WireUsage } from "../gen/podium.ts";
-import { JobInfo as JobInfoMessage, State } from "../gen/podium.ts";
+import { JobInfo as JobInfoMessage, State, Usage as UsageMessage } from "../gen/podium.ts";
 import type { Job } from "../jobs/job.ts";
 
 export function stateOf(job: Job): State {
@@ -46,10 +46,21 @@ export function limitsOf(limits: Limits, timeoutMs: number, output: OutputLimit)
 }
 
 function usageOf(usage: Usage): WireUsage {
-  return {
+  const { io, pressure } = usage;
+  return UsageMessage.create({
     cpuSeconds: usage.cpuSeconds,
     memoryBytes: BigInt(usage.memoryBytes),
     memoryPeakBytes: BigInt(usage.memoryPeakBytes),
     pids: BigInt(usage.pids),
-  };
+    pidsPeak: BigInt(usage.pidsPeak ?? 0),
+    ...(io && {
+      ioReadBytes: BigInt(io.readBytes),
+      ioWriteBytes: BigInt(io.writeBytes),
+      ioReadOperations: BigInt(io.readOperations),
+      ioWriteOperations: BigInt(io.writeOperations),
+    }),
+    cpuPressure: pressure?.cpu,
+    memoryPressure: pressure?.memory,
+    ioPressure: pressure?.io,
+  });
 }

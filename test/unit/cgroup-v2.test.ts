@@ -34,6 +34,10 @@ const figures = {
   "memory.peak": "8192\n",
   "memory.events": "low 0\nhigh 0\nmax 3\noom 1\noom_kill 2\noom_group_kill 1\n",
   "pids.current": "3\n",
+  "pids.peak": "5\n",
+  "io.stat": "8:0 rbytes=1 wbytes=2 rios=3 wios=4 dbytes=0 dios=0\n",
+  "cpu.pressure": "some avg10=1.00 avg60=0.00 avg300=0.00 total=1000000\n",
+  "memory.pressure": "some avg10=0.00 avg60=0.00 avg300=0.00 total=0\nfull avg10=0.00 avg60=0.00 avg300=0.00 total=0\n",
 };
 
 function written(limits: Limits, disks: readonly string[] = ["8:0", "8:16"]): string[] {
@@ -76,7 +80,14 @@ test("nothing is written for a controller that the host lacks", () => {
 
 test("usage is read in seconds and bytes", () => {
   using fake = fakeGroup(figures);
-  assert.equal(fake.group.usage(), { cpuSeconds: 1.5, memoryBytes: 4096, memoryPeakBytes: 8192, pids: 3 });
+  const always = { cpuSeconds: 1.5, memoryBytes: 4096, memoryPeakBytes: 8192, pids: 3 };
+  const io = { readBytes: 1, writeBytes: 2, readOperations: 3, writeOperations: 4 };
+  assert.equal(fake.group.usage(), { ...always, pidsPeak: 5, io });
+  writeFileSync(join(fake.path, "io.pressure"), figures["cpu.pressure"]);
+  const waited = { somePercent: 1, fullPercent: 0, someSeconds: 1, fullSeconds: 0 };
+  assert.equal(fake.group.usage().pressure?.io, waited);
+  rmSync(join(fake.path, "pids.peak"));
+  assert.is(fake.group.usage().pidsPeak, undefined, "a kernel before 6.1");
   assert.is(fake.group.oomKills(), 2);
 });
 

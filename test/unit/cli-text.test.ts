@@ -41,7 +41,10 @@ test("a job of which little is known has the keys of the contract all the same",
       outputBytes: 0,
       outputKill: false,
     },
-    usage: { cpuSeconds: 0, memoryBytes: 0, memoryPeakBytes: 0, pids: 0 },
+    usage: {
+      ...{ cpuSeconds: 0, memoryBytes: 0, memoryPeakBytes: 0, pids: 0, pidsPeak: 0 },
+      ...{ ioReadBytes: 0, ioWriteBytes: 0, ioReadOperations: 0, ioWriteOperations: 0, pressure: null },
+    },
     labels: {},
   });
 });

@@ -5,12 +5,16 @@ import {
   type ListResponse,
   type RemoveRequest,
   type RemoveResponse,
+  type StatsRequest,
+  type StatsResponse,
   type WaitRequest,
   type WaitResponse,
 } from "../../gen/podium.ts";
+
 import type { Caller, Jobs } from "../../jobs/jobs.ts";
 import { type CallContext, type Send, streaming, unary } from "../calls.ts";
 import { jobInfo } from "../wire.ts";
+import { stats } from "./stats.ts";
 
 export function jobsService(jobs: Jobs, context: CallContext): JobsServer {
   return {
@@ -22,6 +26,9 @@ export function jobsService(jobs: Jobs, context: CallContext): JobsServer {
       jobs.remove(caller, id);
       return {};
     }),
+    stats: streaming(context, "Stats", (caller, request: StatsRequest, send: Send<StatsResponse>, signal) =>
+      stats(jobs, caller, request, send, signal),
+    ),
   };
 }
 
