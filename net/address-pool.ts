@@ -17,6 +17,8 @@ export interface Subnets {
   readonly subnet: string;
   /** IPv6 block of length 64 or less; null: jobs get no IPv6. */
   readonly prefix6: string | null;
+  /** How the bridges' names begin; absent: `pod`. */
+  readonly bridge?: string;
 }
 
 /** What one slot means. Addresses as text. */
@@ -56,7 +58,7 @@ export class AddressPlan {
   constructor(subnets: Subnets) {
     this.subnet = checkedSubnet(subnets.subnet);
     this.prefix6 = subnets.prefix6 === null ? null : checkedPrefix6(subnets.prefix6);
-    this.subnets = { subnet: formatCidr(this.subnet), prefix6: this.prefix6 && formatCidr(this.prefix6) };
+    this.subnets = { ...subnets, subnet: formatCidr(this.subnet), prefix6: this.prefix6 && formatCidr(this.prefix6) };
     this.#length = Math.max(this.subnet.length, bridgeLength4);
     this.slotsPerBridge = Math.min(portsPerBridge, 2 ** (32 - this.#length) - firstHost - 1);
     const blocks6 = this.prefix6 === null ? Number.POSITIVE_INFINITY : 2 ** (bridgeLength6 - this.prefix6.length);
@@ -152,10 +154,11 @@ export class SlotPool {
   readonly #plan: AddressPlan;
   readonly #used: Set<number>;
   readonly #most: number;
+  readonly #retired = new Set<number>();
   #bridges: number;
   #next: number;
 
-  /** `used`: slots of which the host has something. `most`: bound below the plan's capacity, 0 = none. */
+  /** `used`: slots of which the host has something. `most`: how many may be claimed and not retired, 0 = any number. */
   constructor(plan: AddressPlan, used: Iterable<number>, most = 0) {
     this.#plan = plan;
     this.#used = new Set(used);
@@ -168,10 +171,20 @@ export class SlotPool {
     return this.#used.size;
   }
 
+  /** Slots that could be given at once; none are when the bound of claims is reached. */
+  get free(): number {
+    return this.#plan.capacity - this.#used.size;
+  }
+
+  /** Slots that nobody needs any more and that cannot be given again yet. */
+  get retired(): number {
+    return this.#retired.size;
+  }
+
   /** Throws NetworkError (exhausted). */
   claim(): number {
-    if (this.#used.size >= this.#most) throw this.#exhausted();
-    if (this.#used.size >= this.#bridges * this.#plan.slotsPerBridge) {
+    if (this.#used.size - this.#retired.size >= this.#most) throw this.#exhausted();
+    if (this.#used.size >= this.#bridges * this.#plan.slotsPerBridge && this.#bridges < this.#plan.bridges) {
       this.#next = this.#bridges * this.#plan.slotsPerBridge;
       this.#bridges += 1;
     }
@@ -186,7 +199,13 @@ export class SlotPool {
     throw this.#exhausted();
   }
 
+  /** Its job is over; traces of it are left. */
+  retire(slot: number): void {
+    this.#retired.add(slot);
+  }
+
   release(slot: number): void {
+    this.#retired.delete(slot);
     this.#used.delete(slot);
   }
 

@@ -2,7 +2,7 @@
 
 import type { BridgeAddresses } from "./address-pool.ts";
 import { type Address, parseAddress } from "./addresses.ts";
-import { bridgeName, bridgePrefix } from "./names.ts";
+import { isBridge } from "./names.ts";
 import { isNetlinkError, type LinkInfo, type RouteSocket } from "./netlink.ts";
 import { writeSetting } from "./sysctl.ts";
 
@@ -13,8 +13,7 @@ export function knownAddress(text: string): Address {
 }
 
 /** Makes a bridge, or completes one that is there; right after a crash in the middle, too. Returns its link index. */
-export async function ensureBridge(socket: RouteSocket, tag: string, addresses: BridgeAddresses): Promise<number> {
-  const name = bridgeName(tag, addresses.bridge);
+export async function ensureBridge(socket: RouteSocket, name: string, addresses: BridgeAddresses): Promise<number> {
   await unlessThere(socket.addBridge(name, addresses.mac));
   const link = await socket.findLink(name);
   if (link === null) throw new Error(`the bridge ${name} went away while it was set up`);
@@ -38,9 +37,7 @@ async function unlessThere(request: Promise<void>): Promise<void> {
 }
 
 export async function ownBridges(socket: RouteSocket, tag: string): Promise<LinkInfo[]> {
-  const prefix = bridgePrefix(tag);
-  const links = await socket.links();
-  return links.filter(({ name }) => name === prefix || name.startsWith(`${prefix}-`));
+  return (await socket.links()).filter(({ name }) => isBridge(name, tag));
 }
 
 export async function removeBridges(socket: RouteSocket, tag: string): Promise<void> {

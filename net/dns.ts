@@ -43,10 +43,21 @@ function linesOf(text: string): string[][] {
   );
 }
 
+/** The servers that a resolv.conf names, as the job's resolver would ask them. */
+export function nameserversIn(text: string): string[] {
+  return serversIn(text)
+    .filter((server) => parseAddress(server) !== null)
+    .slice(0, mostServers);
+}
+
+function serversIn(text: string): string[] {
+  const servers = linesOf(text).flatMap(([word, server = ""]) => (word === "nameserver" ? [server] : []));
+  return [...new Set(servers)];
+}
+
 /** A loopback address is the job's own there, and a link-local one needs a link that the job has not. */
 function usableServers(text: string): string[] {
-  const servers = linesOf(text).flatMap(([word, server = ""]) => (word === "nameserver" ? [server] : []));
-  return [...new Set(servers)].filter(isUsable);
+  return serversIn(text).filter(isUsable);
 }
 
 function isUsable(server: string): boolean {

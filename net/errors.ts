@@ -1,5 +1,5 @@
-/** What kind of answer a network failure deserves; the caller turns it into a wire failure. */
-export type NetworkErrorCode = "invalid" | "conflict" | "exhausted" | "unavailable" | "failed";
+/** What kind of answer a network failure deserves; the caller turns it into a wire failure. `lost`: worth another try. */
+export type NetworkErrorCode = "invalid" | "conflict" | "exhausted" | "unavailable" | "lost" | "failed";
 
 /** A network that cannot be had, with the reason and, where there is one, the mend. */
 export class NetworkError extends Error {

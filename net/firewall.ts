@@ -38,11 +38,12 @@ export class Firewall {
     this.#jobs.set(slot, policy);
   }
 
-  async removeJob(slot: number): Promise<void> {
+  /** Not before `cut` is settled, and before every change that is asked for after this. */
+  async removeJob(slot: number, cut: Promise<void> = Promise.resolve()): Promise<void> {
     const policy = this.#jobs.get(slot);
     if (policy === undefined) return;
     this.#jobs.delete(slot);
-    await this.#apply(() => jobRemoval(this.#input(), slot, policy));
+    await this.#apply(() => jobRemoval(this.#input(), slot, policy), cut);
   }
 
   /** Removes the tables, and with them everything. */
@@ -54,8 +55,8 @@ export class Firewall {
     return { tag: this.#tag, plan: this.#plan, server: this.#server, bridges: this.#bridges, jobs: this.#jobs };
   }
 
-  #apply(text: () => string): Promise<void> {
-    const done = this.#last.then(() => applyRules(text()));
+  #apply(text: () => string, after: Promise<void> = Promise.resolve()): Promise<void> {
+    const done = Promise.allSettled([this.#last, after]).then(() => applyRules(text()));
     this.#last = done.catch(() => {}); // its own caller hears of it
     return done;
   }

@@ -1,7 +1,7 @@
 // Another program's nftables rules that drop what jobs forward. A drop in any table is final, so podium's own accept cannot
 // help: it can only be found and named, with the mend.
 import { existsSync, readFileSync } from "node:fs";
-import { bridgePrefix, tableName } from "./names.ts";
+import { bridgePrefix, tableName, usualBridge } from "./names.ts";
 import { listRules, runProgram } from "./nft.ts";
 
 export interface ForeignDrop {
@@ -30,16 +30,15 @@ interface Rule {
 }
 
 const families: readonly string[] = ["ip", "ip6", "inet"];
-const pattern = "pod-*";
 
 /** Foreign chains that drop forwarded packets of jobs, with `ruleset` as `nft -j list ruleset` gives it. Pure. */
-export function foreignDrops(ruleset: readonly unknown[], tag: string): ForeignDrop[] {
+export function foreignDrops(ruleset: readonly unknown[], tag: string, bridge = usualBridge): ForeignDrop[] {
   const chains = pick<Chain>(ruleset, "chain");
   const rules = pick<Rule>(ruleset, "rule");
   return chains
     .filter((chain) => chain.hook === "forward" && families.includes(chain.family) && chain.table !== tableName(tag))
-    .filter((chain) => drops(chain, rulesOf(chain, rules)) && !letsJobsPass(chain, rules, tag))
-    .map((chain) => describe(chain, chains));
+    .filter((chain) => drops(chain, rulesOf(chain, rules)) && !letsJobsPass(chain, rules, tag, bridge))
+    .map((chain) => describe(chain, chains, bridge));
 }
 
 function pick<T>(ruleset: readonly unknown[], kind: string): T[] {
@@ -71,23 +70,24 @@ function isCounter(part: unknown): boolean {
 }
 
 /** A rule of the same table that accepts by the name of our bridges: the mend has been applied. */
-function letsJobsPass({ family, table }: Chain, rules: readonly Rule[], tag: string): boolean {
+function letsJobsPass({ family, table }: Chain, rules: readonly Rule[], tag: string, bridge: string): boolean {
   const own = rules.filter((rule) => rule.family === family && rule.table === table);
   const accepting = (key: string) =>
     own.some(({ expr = [] }) => {
       const text = JSON.stringify(expr);
-      const named = text.includes(`"${key}"`) && (text.includes('"pod-*"') || text.includes(`"${bridgePrefix(tag)}`));
+      const names = [`"${bridge}-*"`, `"${bridgePrefix(tag, bridge)}`];
+      const named = text.includes(`"${key}"`) && names.some((name) => text.includes(name));
       return named && expr.some((part) => "accept" in Object(part));
     });
   return accepting("iifname") && accepting("oifname");
 }
 
-function describe({ family, table, name, policy }: Chain, chains: readonly Chain[]): ForeignDrop {
+function describe({ family, table, name, policy }: Chain, chains: readonly Chain[], bridge: string): ForeignDrop {
   const docker = chains.some(
     (chain) => chain.family === family && chain.table === table && chain.name === "DOCKER-USER",
   );
   const place = docker ? "DOCKER-USER" : name;
-  const insert = (key: string) => `nft insert rule ${family} ${table} ${place} ${key} "${pattern}" accept`;
+  const insert = (key: string) => `nft insert rule ${family} ${table} ${place} ${key} "${bridge}-*" accept`;
   const owner = docker ? " (Docker's)" : "";
   return {
     chain: `${family} ${table} ${name}`,
@@ -97,11 +97,11 @@ function describe({ family, table, name, policy }: Chain, chains: readonly Chain
 }
 
 /** Asks this host. Rules of iptables-legacy, which nft does not show, are looked at too. */
-export async function findForeignDrops(tag: string): Promise<ForeignDrop[]> {
-  return [...foreignDrops(await listRules("ruleset"), tag), ...(await legacyDrops())];
+export async function findForeignDrops(tag: string, bridge = usualBridge): Promise<ForeignDrop[]> {
+  return [...foreignDrops(await listRules("ruleset"), tag, bridge), ...(await legacyDrops(bridge))];
 }
 
-async function legacyDrops(): Promise<ForeignDrop[]> {
+async function legacyDrops(bridge: string): Promise<ForeignDrop[]> {
   const found: ForeignDrop[] = [];
   for (const [file, program] of [
     ["/proc/net/ip_tables_names", "iptables-legacy"],
@@ -109,7 +109,7 @@ async function legacyDrops(): Promise<ForeignDrop[]> {
   ] as const) {
     if (!existsSync(file) || !readFileSync(file, "utf8").includes("filter")) continue;
     const text = await legacyForward(program);
-    if (text !== null) found.push(...legacyDrop(program, text));
+    if (text !== null) found.push(...legacyDrop(program, text, bridge));
   }
   return found;
 }
@@ -124,14 +124,14 @@ async function legacyForward(program: string): Promise<string | null> {
 }
 
 /** `text` as `iptables -S FORWARD` prints it. Pure. */
-export function legacyDrop(program: string, text: string): ForeignDrop[] {
+export function legacyDrop(program: string, text: string, bridge = usualBridge): ForeignDrop[] {
   const lines = text.split("\n");
   const passes = ["-i", "-o"].every((way) =>
-    lines.some((line) => new RegExp(`${way} pod-\\S* .*-j ACCEPT`).test(line)),
+    lines.some((line) => new RegExp(`${way} ${bridge}-\\S* .*-j ACCEPT`).test(line)),
   );
   const closes = lines.some((line) => line === "-P FORWARD DROP" || /^-A FORWARD -j (DROP|REJECT)/.test(line));
   if (!closes || passes) return [];
-  const insert = (way: string) => `${program} -I FORWARD ${way} pod-+ -j ACCEPT`;
+  const insert = (way: string) => `${program} -I FORWARD ${way} ${bridge}-+ -j ACCEPT`;
   const reason = `chain FORWARD of ${program} drops forwarded packets, those of jobs too`;
   return [{ chain: `${program} FORWARD`, reason, mend: `${insert("-i")}; ${insert("-o")}` }];
 }

@@ -21,6 +21,8 @@ export interface NetworkSettings {
   /** Most job networks at once, 0 = as many as the subnet holds. */
   readonly most: number;
   readonly policy: ServerPolicySettings;
+  /** How the bridges' names begin; absent: `pod`. */
+  readonly bridge?: string;
 }
 
 /** One job's network. Whoever keeps it with the job can give it to the next server (`Networks.open`). */

@@ -14,13 +14,22 @@ export function checkTag(tag: string): void {
   if (!tagShape.test(tag)) throw new NetworkError("invalid", `${JSON.stringify(tag)} is not a tag of 8 hex digits`);
 }
 
+/** How the names of bridges begin unless the configuration says otherwise; three characters are all there is room for. */
+export const usualBridge = "pod";
+
 /** All bridges of a tag begin so; with `*` it is a wildcard of nftables. */
-export function bridgePrefix(tag: string): string {
-  return `pod-${tag}`;
+export function bridgePrefix(tag: string, start = usualBridge): string {
+  return `${start}-${tag}`;
 }
 
-export function bridgeName(tag: string, bridge: number): string {
-  return bridge === 0 ? bridgePrefix(tag) : `${bridgePrefix(tag)}-${bridge}`;
+export function bridgeName(tag: string, bridge: number, start = usualBridge): string {
+  return bridge === 0 ? bridgePrefix(tag, start) : `${bridgePrefix(tag, start)}-${bridge}`;
+}
+
+/** Whether a link is a bridge of this tag, however its name begins. */
+export function isBridge(name: string, tag: string): boolean {
+  const [start = "", of, number, ...rest] = name.split("-");
+  return start.length <= 3 && of === tag && (number === undefined || /^\d+$/.test(number)) && rest.length === 0;
 }
 
 /** All host ends of veth pairs of a tag begin so. */

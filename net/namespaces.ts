@@ -4,6 +4,7 @@ import { isGone } from "../sandbox/sys/errors.ts";
 import { detachMount, mountBind } from "../sandbox/sys/mounts.ts";
 import { bringLoopbackUp, CLONE_NEWNET, setns, unshare } from "../sandbox/sys/namespaces.ts";
 import { makeShared } from "../sandbox/sys/shared-mounts.ts";
+import { isBridge, slotOf } from "./names.ts";
 
 const namespaceFolder = "/run/netns";
 
@@ -121,6 +122,13 @@ export function removeNamespace(name: string): boolean {
     if (isGone(error)) return false;
     throw error;
   }
+}
+
+/** Whether this host has a namespace or a link of this tag; asks no more than two files. */
+export function hasTraces(tag: string): boolean {
+  const links = readFileSync("/proc/self/net/dev", "utf8").split("\n");
+  const names = links.map((line) => line.slice(0, Math.max(0, line.indexOf(":"))).trim());
+  return [...names, ...namespaceNames()].some((name) => slotOf(name, tag) !== null || isBridge(name, tag));
 }
 
 export function namespaceNames(): string[] {

@@ -1,12 +1,16 @@
 // The networks of all jobs of one DATA: makes them, gives them their policy, takes them away. Everything it needs to know
 // about the past is told to it (the jobs that live on) or seen on the host (names with the tag); it keeps no file.
+import { setTimeout as sleep } from "node:timers/promises";
 import { AddressPlan, SlotPool, type Subnets } from "./address-pool.ts";
+import { type Cidr, contains, parseCidr } from "./addresses.ts";
 import { ensureBridge, removeBridges } from "./bridge.ts";
+import { Connections } from "./connections.ts";
+import { NetworkError } from "./errors.ts";
 import { Firewall } from "./firewall.ts";
 import { withHostLock } from "./host-lock.ts";
 import { type JobNetwork, type NetworkRequest, type NetworkSettings, networkOf } from "./job-network.ts";
 import { leftoverSlots, removeLeftovers, uplinkMtu, waitUntilGone } from "./leftovers.ts";
-import { checkTag } from "./names.ts";
+import { bridgeName, checkTag } from "./names.ts";
 import { prepareNamespaceFolder } from "./namespaces.ts";
 import { RouteSocket } from "./netlink.ts";
 import { applyRules } from "./nft.ts";
@@ -18,12 +22,17 @@ import { chooseSubnets, occupiedBlocks } from "./subnet.ts";
 import { enableForwarding, hasIpv6 } from "./sysctl.ts";
 import { makeVeth, removeVeth } from "./veth.ts";
 
+const claimPatienceMs = 3000;
+const claimLookMs = 20;
+const unspecified: Cidr = { family: 4, value: 0n, length: 32 };
+
 export class Networks {
   readonly #tag: string;
   readonly #plan: AddressPlan;
   readonly #server: ServerPolicy;
   readonly #socket: RouteSocket;
   readonly #firewall: Firewall;
+  readonly #connections = new Connections();
   readonly #slots: SlotPool;
   readonly #ports = new PublishedPorts();
   readonly #bridges = new Map<number, Promise<number>>();
@@ -53,7 +62,8 @@ export class Networks {
       await removeLeftovers(socket, settings.tag, kept);
       if (kept.length === 0) await removeBridges(socket, settings.tag);
       return await withHostLock(async () => {
-        const plan = new AddressPlan(kept[0]?.subnets ?? (await freeSubnets(socket, settings)));
+        const bridge = settings.bridge === undefined ? {} : { bridge: settings.bridge };
+        const plan = new AddressPlan(kept[0]?.subnets ?? { ...(await freeSubnets(socket, settings)), ...bridge });
         const used = await leftoverSlots(socket, settings.tag);
         const slots = new SlotPool(plan, new Set([...used, ...keep]), settings.most);
         const networks = new Networks(settings.tag, plan, server, socket, slots);
@@ -83,7 +93,7 @@ export class Networks {
 
   /** A network with the default policy, ready for one job. Throws NetworkError (exhausted). */
   async make(): Promise<JobNetwork> {
-    const slot = this.#slots.claim();
+    const slot = await this.#claim();
     const addresses = this.#plan.slot(slot);
     try {
       const index = await this.#bridge(addresses.bridge);
@@ -97,6 +107,17 @@ export class Networks {
     }
   }
 
+  /** Where all that is left is of jobs that have just ended, waits for it a moment. */
+  async #claim(): Promise<number> {
+    for (const deadline = performance.now() + claimPatienceMs; ; await sleep(claimLookMs)) {
+      try {
+        return this.#slots.claim();
+      } catch (error) {
+        if (this.#slots.free > 0 || this.#slots.retired === 0 || performance.now() > deadline) throw error;
+      }
+    }
+  }
+
   /**
    * Gives a network its job's policy, before the job starts. Throws NetworkError (invalid, conflict); nothing of it is in
    * force then. Returns what is to be kept with the job.
@@ -104,6 +125,7 @@ export class Networks {
   async assign(network: JobNetwork, request: NetworkRequest): Promise<JobNetwork> {
     const policy = this.check(request);
     const { slot } = network;
+    this.#ports.release(slot); // asked a second time, by who lost the first answer
     this.#ports.claim(slot, policy.publish);
     try {
       if (!isDefaultPolicy(policy)) await this.#firewall.addJob(slot, policy);
@@ -118,14 +140,22 @@ export class Networks {
     }
   }
 
-  /** Takes a network away. Its rules and ports are free when this resolves; its addresses when its last process is gone. */
+  /**
+   * Takes a network away. Its rules and ports are free when this resolves; its addresses when its last process is gone and
+   * the kernel has forgotten its connections. Rules that are added after this was called come after their removal.
+   */
   async release({ slot }: JobNetwork): Promise<void> {
     if (!this.#taken.delete(slot)) return;
     this.#ports.release(slot);
+    const cut = this.#cut(slot);
+    await this.#firewall.removeJob(slot, cut);
+    await cut;
+    void this.#freeWhenGone(slot);
+  }
+
+  async #cut(slot: number): Promise<void> {
     const addresses = this.#plan.slot(slot);
     await removeVeth(this.#socket, this.#tag, addresses, await this.#bridge(addresses.bridge));
-    await this.#firewall.removeJob(slot);
-    void this.#freeWhenGone(slot);
   }
 
   /** Networks in use stay, with bridge and rules; without any, all of it goes. */
@@ -136,6 +166,7 @@ export class Networks {
     }
     this.dropPorts();
     this.#socket.close();
+    this.#connections.close();
   }
 
   /** Gives up the sockets of published ports, as the end of this process would. */
@@ -144,6 +175,7 @@ export class Networks {
   }
 
   async #install(kept: readonly JobNetwork[]): Promise<void> {
+    await this.#forgetOthers(kept);
     enableForwarding();
     this.#mtu = await uplinkMtu(this.#socket);
     const bridges = 1 + Math.max(0, ...kept.map(({ slot }) => this.#plan.bridgeOf(slot)));
@@ -152,7 +184,7 @@ export class Networks {
     );
     await this.#firewall.install(bridges, policies);
     for (let bridge = 0; bridge < bridges; bridge++) {
-      this.#bridges.set(bridge, ensureBridge(this.#socket, this.#tag, this.#plan.bridge(bridge)));
+      this.#bridges.set(bridge, this.#ensureBridge(bridge));
       await this.#bridges.get(bridge);
     }
     for (const { slot } of kept) {
@@ -161,22 +193,45 @@ export class Networks {
     }
   }
 
+  /** Connections of jobs that ended while nobody looked. */
+  async #forgetOthers(kept: readonly JobNetwork[]): Promise<void> {
+    const alive = new Set(kept.flatMap(({ address, address6 }) => [address, address6]));
+    const blocks = [this.#plan.subnet, this.#plan.prefix6].filter((block) => block !== null);
+    const isOurs = (address: string) => blocks.some((block) => contains(block, parseCidr(address) ?? unspecified));
+    try {
+      await this.#connections.forgetAll((address) => address !== "" && isOurs(address) && !alive.has(address));
+    } catch (error) {
+      const reason = `the kernel cannot be made to forget connections (${(error as Error).message})`;
+      throw new NetworkError("unavailable", reason, "use a kernel with it, or load the module nf_conntrack_netlink");
+    }
+  }
+
   /** Rules first: a bridge without them would be open. */
   #bridge(bridge: number): Promise<number> {
     const there = this.#bridges.get(bridge);
     if (there !== undefined) return there;
-    const made = this.#firewall
-      .addBridge(bridge)
-      .then(() => ensureBridge(this.#socket, this.#tag, this.#plan.bridge(bridge)));
+    const made = this.#firewall.addBridge(bridge).then(() => this.#ensureBridge(bridge));
     this.#bridges.set(bridge, made);
     made.catch(() => this.#bridges.delete(bridge)); // the next job tries again
     return made;
   }
 
-  /** A slot whose last process lingers stays in use: its address is not given to anybody else. */
+  #ensureBridge(bridge: number): Promise<number> {
+    const name = bridgeName(this.#tag, bridge, this.#plan.subnets.bridge);
+    return ensureBridge(this.#socket, name, this.#plan.bridge(bridge));
+  }
+
+  /** A slot whose last process lingers stays in use, and one of whose connections the kernel still knows. */
   async #freeWhenGone(slot: number): Promise<void> {
-    await waitUntilGone(this.#socket, this.#tag, slot).catch(() => {}); // a closed socket: nobody will claim any more
-    this.#slots.release(slot);
+    this.#slots.retire(slot);
+    const { address, address6 } = this.#plan.slot(slot);
+    try {
+      await waitUntilGone(this.#socket, this.#tag, slot);
+      await this.#connections.forget([address, address6]);
+      this.#slots.release(slot);
+    } catch {
+      // A closed socket: nobody will claim any more. Else the slot stays in use until the next server.
+    }
   }
 }
 

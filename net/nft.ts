@@ -43,9 +43,9 @@ export async function applyRules(text: string): Promise<void> {
   throw new NetworkError("failed", `nft refused a transaction: ${stderr.split("\n")[0]}`);
 }
 
-/** `nft -j list …`: the array of objects under `nftables` (libnftables-json(5)). */
+/** `nft -j -t list …`: the array of objects under `nftables` (libnftables-json(5)), sets without their elements. */
 export async function listRules(...what: readonly string[]): Promise<unknown[]> {
-  const { code, stdout, stderr } = await runProgram("nft", ["-j", "list", ...what], "", mend);
+  const { code, stdout, stderr } = await runProgram("nft", ["-j", "-t", "list", ...what], "", mend);
   if (code !== 0) throw new NetworkError("failed", `nft list ${what.join(" ")}: ${stderr.split("\n")[0]}`);
   return (JSON.parse(stdout) as { nftables: unknown[] }).nftables;
 }

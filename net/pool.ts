@@ -17,15 +17,21 @@ interface Waiting {
 export class NetworkPool {
   readonly #source: NetworkSource;
   readonly #size: number;
+  readonly #quietMs: number;
+  #refill: NodeJS.Timeout | null = null;
   #ready: JobNetwork[] = [];
   readonly #waiting: Waiting[] = [];
   #filling: Promise<void> | null = null;
   #closed = false;
 
-  /** Keeps `size` networks ready from now on; 0 makes each when it is asked for. */
-  constructor(source: NetworkSource, size: number) {
+  /**
+   * Keeps `size` networks ready from now on; 0 makes each when it is asked for. What was taken is made again when nobody
+   * has asked for `quietMs`, or when a quarter is left: making one costs processor time that a job's start would miss.
+   */
+  constructor(source: NetworkSource, size: number, quietMs = 0) {
     this.#source = source;
     this.#size = size;
+    this.#quietMs = quietMs;
     this.#fill();
   }
 
@@ -41,8 +47,15 @@ export class NetworkPool {
       network === undefined
         ? new Promise<JobNetwork>((resolve, reject) => this.#waiting.push({ resolve, reject }))
         : Promise.resolve(network);
-    this.#fill();
+    if (this.#ready.length > this.#size / 4) this.#fillWhenQuiet();
+    else this.#fill();
     return taken;
+  }
+
+  #fillWhenQuiet(): void {
+    if (this.#quietMs === 0) return this.#fill();
+    if (this.#refill !== null) clearTimeout(this.#refill);
+    this.#refill = setTimeout(() => this.#fill(), this.#quietMs);
   }
 
   /** Resolves when as many are ready as there should be, or no more can be made. */
@@ -59,6 +72,7 @@ export class NetworkPool {
   /** Releases what nobody has taken; who still waits is refused. */
   async close(): Promise<void> {
     this.#closed = true;
+    if (this.#refill !== null) clearTimeout(this.#refill);
     await this.filled();
     for (const { reject } of this.#waiting.splice(0)) {
       reject(new NetworkError("unavailable", "the network is being shut down"));

@@ -24,9 +24,10 @@ export interface ProbeResult {
 export interface ProbePlace {
   /** Path of the namespace's file. */
   readonly namespace: string;
-  readonly nameservers: readonly string[];
-  /** Text of its /etc/hosts. */
+  /** Path of its root, whose /etc/hosts and /etc/resolv.conf count; null: the texts below do. */
+  readonly root: string | null;
   readonly hosts: string;
+  readonly resolvConf: string;
   /** Ids of the host that the asking process takes; 0 keeps root. */
   readonly uid: number;
   readonly gid: number;
@@ -68,8 +69,8 @@ export function verdictOf(code: string): Verdict {
   return code === "ETIMEDOUT" ? "timeout" : "unreachable";
 }
 
-/** `reachable in 1.2 ms (192.0.2.7)`: the one line of `podium netcheck`. */
-export function describe({ verdict, milliseconds, address, reason }: ProbeResult): string {
+/** `example.org:443 from inside the job: refused (192.0.2.7, ECONNREFUSED)`, for a start that waits for it. */
+export function unreachableText(target: string, { verdict, address, reason }: ProbeResult): string {
   const about = [address, reason].filter((text) => text !== "").join(", ");
-  return `${verdict} in ${milliseconds.toFixed(1)} ms${about === "" ? "" : ` (${about})`}`;
+  return `${target} from inside the job: ${verdict}${about === "" ? "" : ` (${about})`}`;
 }

@@ -161,9 +161,9 @@ function missingIpv6(): MissingPart[] {
   ];
 }
 
-/** Throws NetworkError (unavailable) with the first fatal part that is missing. */
-export async function requireNetwork(): Promise<void> {
+/** A failure of the kernel's as what is missing on this host (NetworkError, unavailable), where that explains it. */
+export async function explained(error: unknown): Promise<unknown> {
+  if (error instanceof NetworkError && error.code !== "failed") return error;
   const missing = (await missingParts()).find(({ fatal }) => fatal);
-  if (missing === undefined) return;
-  throw new NetworkError("unavailable", missing.reason, `${missing.mend}; or use --net none`, "net");
+  return missing === undefined ? error : new NetworkError("unavailable", missing.reason, missing.mend);
 }

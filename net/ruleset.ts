@@ -109,7 +109,7 @@ function bridgeElements({ tag, plan }: RulesetInput, bridge: number): Elements[]
  * unreachable message a second to one address and none beside a redirect (icmp(7), icmp_ratelimit).
  */
 function inetTable({ tag, plan }: RulesetInput): string {
-  const bridges = `"${bridgePrefix(tag)}*"`;
+  const bridges = `"${bridgePrefix(tag, plan.subnets.bridge)}*"`;
   const sources = [`ip saddr ${plan.subnets.subnet}`, ...(plan.prefix6 ? [`ip6 saddr ${plan.subnets.prefix6}`] : [])];
   return `table inet ${tableName(tag)} {
 ${families.map(sets).join("")}  chain forward {

@@ -3,7 +3,7 @@
 import { AddressPlan, defaultPrefix6, type Subnets } from "./address-pool.ts";
 import { type Cidr, contains, formatCidr, overlaps, parseCidr, widthOf } from "./addresses.ts";
 import { NetworkError } from "./errors.ts";
-import { bridgePrefix } from "./names.ts";
+import { isBridge } from "./names.ts";
 import type { RouteSocket } from "./netlink.ts";
 
 /** Something of the host that has addresses: `10.0.0.0/8`, a route through `eth0`. */
@@ -35,7 +35,7 @@ function lengthFor(most: number): number {
 /** Every block that the host routes or has an address in, but the links of this tag. The default route is not one. */
 export async function occupiedBlocks(socket: RouteSocket, tag: string): Promise<Occupied[]> {
   const links = new Map((await socket.links()).map((link) => [link.index, link.name]));
-  const foreign = (index: number) => !(links.get(index) ?? "").startsWith(bridgePrefix(tag));
+  const foreign = (index: number) => !isBridge(links.get(index) ?? "", tag);
   const routes = (await socket.routes()).flatMap(({ destination, link }) =>
     destination !== null && foreign(link) && !isScopeOfLinks(destination)
       ? [{ cidr: destination, what: `a route through ${links.get(link) ?? "no link"}` }]

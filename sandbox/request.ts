@@ -2,7 +2,7 @@
 import { realpathSync, statSync } from "node:fs";
 import { posix } from "node:path";
 import { inodesFor } from "./scratch-size.ts";
-import type { Grant, Limits, Network, Rootfs, RootfsMode, SandboxSpec, TmpfsMount } from "./spec.ts";
+import type { Grant, Limits, Names, Network, Rootfs, RootfsMode, SandboxSpec, TmpfsMount } from "./spec.ts";
 
 /** Sizes: 0 or absent is the default. */
 export interface RootfsRequest {
@@ -60,6 +60,7 @@ const longestTimeoutMs = 10 * 365 * 86_400_000;
 export interface Surroundings {
   readonly defaultHostname: string;
   readonly network: Network;
+  readonly names?: Names;
   /** SandboxSpec.seccomp */
   readonly seccomp: readonly string[];
 }
@@ -80,6 +81,7 @@ export function specOf(request: JobRequest, surroundings: Surroundings): Sandbox
     grants: (request.grants ?? []).map(grant),
     tmpfs: (request.tmpfs ?? []).map(tmpfs),
     network: surroundings.network,
+    ...(surroundings.names && { names: surroundings.names }),
     limits: limitsOf(request),
     timeoutMs: timeout(request.timeoutMs ?? 0),
     output: { bytes: whole("output", request.outputBytes ?? 0), kill: request.outputKill === true },

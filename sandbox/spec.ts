@@ -46,6 +46,12 @@ export interface Rootfs {
 /** `none`: a namespace with nothing but lo. `namespace`: a ready one, by the path of its file (ip-netns(8)). */
 export type Network = { readonly kind: "none" } | { readonly kind: "namespace"; readonly path: string };
 
+/** Content of the job's /etc/hosts and /etc/resolv.conf. */
+export interface Names {
+  readonly hosts: string;
+  readonly resolvConf: string;
+}
+
 export interface SandboxSpec {
   /** Program (a path, or a name searched in the job's PATH inside the root) and its arguments; never empty. */
   readonly argv: readonly string[];
@@ -61,6 +67,8 @@ export interface SandboxSpec {
   readonly grants: readonly Grant[];
   readonly tmpfs: readonly TmpfsMount[];
   readonly network: Network;
+  /** Absent: a hosts file with loopback alone, and no resolver. */
+  readonly names?: Names;
   readonly limits: Limits;
   /** Milliseconds of wall-clock time until the job is ended with cause TIMEOUT; 0 = none. */
   readonly timeoutMs: number;

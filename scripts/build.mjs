@@ -89,7 +89,12 @@ const bundles = [
   // One file each in CommonJS: the zygote, the trials of doctor and what they fork can load nothing asynchronously.
   {
     ...common,
-    entryPoints: { zygote: "sandbox/zygote/main.ts", trials: "sandbox/requirements/main.ts" },
+    entryPoints: {
+      zygote: "sandbox/zygote/main.ts",
+      trials: "sandbox/requirements/main.ts",
+      "network-agent": "net/agent/main.ts",
+      "network-probe": "net/probe/main.ts",
+    },
     format: "cjs",
     outExtension: { ".js": ".cjs" },
   },

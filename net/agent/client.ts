@@ -6,6 +6,7 @@ import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { Subnets } from "../address-pool.ts";
 import { NetworkError } from "../errors.ts";
+import type { ForeignDrop } from "../foreign-firewall.ts";
 import type { JobNetwork, NetworkRequest, NetworkSettings } from "../job-network.ts";
 import { type JobPolicy, jobPolicy, type ServerPolicy, serverPolicy } from "../policy.ts";
 import { checkRate } from "../rate.ts";
@@ -72,11 +73,21 @@ export class NetworkAgent extends EventEmitter<{ lost: [] }> {
 
   /** From here on the network is a job's: an agent that replaces this one keeps it. See `Networks.assign`. */
   async assign(network: JobNetwork, request: NetworkRequest): Promise<JobNetwork> {
-    const asked = { ...network, request };
-    const plain = request.rateBytesPerSecond === 0 && isEmpty(request);
-    const assigned = plain ? asked : ((await this.#call({ call: "assign", network, request })) as JobNetwork);
+    const assigned = { ...network, request };
     this.#kept.set(network.slot, assigned);
-    return assigned;
+    if (request.rateBytesPerSecond === 0 && isEmpty(request)) return assigned;
+    try {
+      await this.#call({ call: "assign", network, request });
+      return assigned;
+    } catch (error) {
+      this.#kept.delete(network.slot);
+      throw error;
+    }
+  }
+
+  /** What other programs' rules drop of what jobs send, as the host is now. */
+  async foreignDrops(): Promise<ForeignDrop[]> {
+    return (await this.#call({ call: "foreignDrops" })) as ForeignDrop[];
   }
 
   async release(network: JobNetwork): Promise<void> {
@@ -164,5 +175,5 @@ function isEmpty({ allow, deny, publish }: NetworkRequest): boolean {
 }
 
 function died(): NetworkError {
-  return new NetworkError("failed", "the network agent died; it is started again by the next request");
+  return new NetworkError("lost", "the network agent died; it is started again by the next request");
 }

@@ -14,6 +14,7 @@ export type Call =
   | { readonly call: "make" }
   | { readonly call: "assign"; readonly network: JobNetwork; readonly request: NetworkRequest }
   | { readonly call: "release"; readonly network: JobNetwork }
+  | { readonly call: "foreignDrops" }
   | { readonly call: "close" };
 
 export type CallMessage = Call & { readonly id: number };

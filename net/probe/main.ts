@@ -1,13 +1,51 @@
 // The process that asks: enters the job's network namespace, drops to the job's ids, resolves as the job would, tries once.
 import { Resolver } from "node:dns/promises";
-import { closeSync, openSync, readFileSync } from "node:fs";
+import { closeSync, fstatSync, openSync, readFileSync, readSync } from "node:fs";
 import { dropGroups, setCapabilities, setIds } from "../../sandbox/sys/credentials.ts";
+import { O_DIRECTORY, O_NONBLOCK, O_PATH, O_RDONLY, open } from "../../sandbox/sys/descriptors.ts";
 import { SyscallError } from "../../sandbox/sys/errors.ts";
 import { CLONE_NEWNET, setns } from "../../sandbox/sys/namespaces.ts";
 import { connectTcp, pingOnce } from "../../sandbox/sys/probe-sockets.ts";
 import { setNoNewPrivileges } from "../../sandbox/sys/process.ts";
+import { openInRoot } from "../../sandbox/sys/resolve.ts";
 import { bytesOf, formatAddress, parseAddress } from "../addresses.ts";
+import { nameserversIn } from "../dns.ts";
 import { type ProbeRequest, type ProbeResult, verdictOf } from "../reachability.ts";
+
+interface Names {
+  readonly hosts: string;
+  readonly resolvConf: string;
+}
+
+const largestFile = 1 << 20;
+
+/** The job's own files, which it may have made anything of: nothing there is followed out of its root or can hold us up. */
+function namesOf({ root, hosts, resolvConf }: ProbeRequest): Names {
+  if (root === null) return { hosts, resolvConf };
+  const fd = open(root, O_PATH | O_DIRECTORY);
+  try {
+    return { hosts: textIn(fd, "/etc/hosts"), resolvConf: textIn(fd, "/etc/resolv.conf") };
+  } finally {
+    closeSync(fd);
+  }
+}
+
+function textIn(root: number, path: string): string {
+  let fd: number;
+  try {
+    fd = openInRoot(root, path, O_RDONLY | O_NONBLOCK);
+  } catch (error) {
+    if (error instanceof SyscallError) return "";
+    throw error;
+  }
+  try {
+    if (!fstatSync(fd).isFile()) return "";
+    const bytes = Buffer.alloc(Math.min(fstatSync(fd).size, largestFile));
+    return bytes.toString("utf8", 0, readSync(fd, bytes, 0, bytes.length, 0));
+  } finally {
+    closeSync(fd);
+  }
+}
 
 function enter({ namespace, uid, gid }: ProbeRequest): void {
   const fd = openSync(namespace, "r");
@@ -21,10 +59,11 @@ function enter({ namespace, uid, gid }: ProbeRequest): void {
 }
 
 /** Addresses of a host in the order in which they are tried: hosts file first, then IPv4, then IPv6. */
-async function addressesOf({ target, hosts, nameservers, timeoutMs }: ProbeRequest): Promise<string[]> {
+async function addressesOf({ target, timeoutMs }: ProbeRequest, { hosts, resolvConf }: Names): Promise<string[]> {
   if (parseAddress(target.host) !== null) return [target.host];
   const listed = listedIn(hosts, target.host);
   if (listed.length > 0) return listed;
+  const nameservers = nameserversIn(resolvConf);
   if (nameservers.length === 0) throw Object.assign(new Error("no nameserver"), { code: "ENONAMESERVER" });
   const resolver = new Resolver({ timeout: Math.max(1, Math.floor(timeoutMs / 2)), tries: 2 });
   resolver.setServers(nameservers.map((server) => (server.includes(":") ? `[${server}]` : server)));
@@ -53,11 +92,11 @@ function tryOne(address: string, port: number | null, timeoutMs: number): string
 }
 
 /** The first address that answers; else what the first one said. */
-async function ask(request: ProbeRequest): Promise<ProbeResult> {
+async function ask(request: ProbeRequest, names: Names): Promise<ProbeResult> {
   const start = performance.now();
   const took = () => performance.now() - start;
   try {
-    const addresses = await addressesOf(request);
+    const addresses = await addressesOf(request, names);
     let first: ProbeResult | null = null;
     for (const text of addresses) {
       const left = request.timeoutMs - took();
@@ -77,8 +116,9 @@ async function ask(request: ProbeRequest): Promise<ProbeResult> {
 
 async function main(): Promise<void> {
   const request = JSON.parse(readFileSync(0, "utf8")) as ProbeRequest;
+  const names = namesOf(request);
   enter(request);
-  process.stdout.write(JSON.stringify(await ask(request)));
+  process.stdout.write(JSON.stringify(await ask(request, names)));
 }
 
 main().catch((error: Error) => {

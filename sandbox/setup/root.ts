@@ -45,12 +45,14 @@ function buildBase(context: Context): void {
   else buildOverlay(context, rootfs);
 }
 
-/** /etc/hosts and /etc/hostname of the job, bound over whatever the root has there. */
+/** /etc/hosts, /etc/hostname and /etc/resolv.conf of the job, bound over whatever the root has there. */
 function showNames({ spec, stage }: Context, root: Root): void {
-  const files = [
-    ["hosts", `127.0.0.1\tlocalhost ${spec.hostname}\n::1\tlocalhost ip6-localhost ip6-loopback\n`],
-    ["hostname", `${spec.hostname}\n`],
-  ] as const;
+  const { hostname, names } = spec;
+  const files: [string, string][] = [
+    ["hosts", names?.hosts ?? `127.0.0.1\tlocalhost ${hostname}\n::1\tlocalhost ip6-localhost ip6-loopback\n`],
+    ["hostname", `${hostname}\n`],
+  ];
+  if (names !== undefined) files.push(["resolv.conf", names.resolvConf]);
   for (const [name, text] of files) {
     if (spec.rootfs === null) writeFileSync(`etc/${name}`, text);
     else if (spec.rootfs.mode !== "rw" || isFile(root, `/etc/${name}`)) {

@@ -9,7 +9,8 @@ import { encodeJson, type Frame, FrameReader } from "../frames.ts";
 import { runInit } from "../init/main.ts";
 import { Children } from "../sys/children.ts";
 import { read, write } from "../sys/descriptors.ts";
-import { makeTreeSlave } from "../sys/mounts.ts";
+import { SyscallError } from "../sys/errors.ts";
+import { detachMount, makeTreeSlave } from "../sys/mounts.ts";
 import { CLONE_NEWNET, CLONE_NEWNS, CLONE_NEWPID, setns, unshare } from "../sys/namespaces.ts";
 import { POLLIN, PollSet } from "../sys/poll.ts";
 import { exitNow, fork, kill, setUndumpable, waitFor } from "../sys/process.ts";
@@ -80,6 +81,7 @@ class Zygote {
     enterSupervisors(message.cgroup);
     unshare(CLONE_NEWNS | CLONE_NEWNET);
     makeTreeSlave();
+    leaveNamespaceFolder();
     mkdirSync(dirname(message.idLocks), { recursive: true, mode: 0o700 });
     this.#configuration = message;
     this.#pooling = true;
@@ -149,6 +151,15 @@ class Zygote {
       this.#jobs.delete(pid);
       if (job !== undefined) tell(MessageType.gone, { job });
     }
+  }
+}
+
+/** The thousands of mounts that may come below would make each job's mount namespace slow; jobs get there through the server. */
+function leaveNamespaceFolder(): void {
+  try {
+    detachMount("/run/netns");
+  } catch (error) {
+    if (!(error instanceof SyscallError)) throw error; // it is no mount point: no job has a network of its own
   }
 }
 

@@ -1,5 +1,5 @@
 // A job as `status -o json` and `ps -o json` print it: docs/contract.md fixes the keys.
-import type { JobInfo, Limits, Outcome, Usage } from "../gen/podium.ts";
+import { type JobInfo, type JobNetwork, type Limits, NetworkMode, type Outcome, type Usage } from "../gen/podium.ts";
 import type { Json } from "./json.ts";
 
 export function jobJson(job: JobInfo): Json {
@@ -16,6 +16,7 @@ export function jobJson(job: JobInfo): Json {
     limits: limitsJson(job.limits),
     usage: usageJson(job.usage),
     labels: job.labels,
+    network: networkJson(job.network),
   };
 }
 
@@ -33,6 +34,11 @@ export function limitsJson(limits: Limits | undefined): Json {
     outputBytes: limits?.outputBytes ?? 0n,
     outputKill: limits?.outputKill ?? false,
   };
+}
+
+function networkJson(network: JobNetwork | undefined): Json {
+  const { mode = NetworkMode.NONE, addresses = [], publish = [] } = network ?? {};
+  return { mode: mode === NetworkMode.BRIDGE ? "bridge" : "none", addresses, publish };
 }
 
 export function usageJson(usage: Usage | undefined): Json {

@@ -4,6 +4,7 @@ import { type Command, InvalidArgumentError } from "commander";
 import type { JobRequest, RootfsRequest } from "../../sandbox/request.ts";
 import type { Grant, OutputLimit, TmpfsMount } from "../../sandbox/spec.ts";
 import { parseDuration, parseOutputLimit, parseSize } from "../../sandbox/units.ts";
+import { addNetworkOptions, type NetworkFlags } from "./network-options.ts";
 
 /** Paths as typed: what a relative one means depends on whose host it is. */
 export interface GrantOption {
@@ -13,7 +14,7 @@ export interface GrantOption {
   readonly writable: boolean;
 }
 
-export interface JobOptions {
+export interface JobOptions extends NetworkFlags {
   readonly cpus?: number;
   readonly memory?: number;
   readonly io?: number;
@@ -28,7 +29,6 @@ export interface JobOptions {
   readonly cwd?: string;
   readonly user?: { uid: number; gid: number };
   readonly hostname?: string;
-  readonly net: string;
   readonly seccomp: string;
 }
 
@@ -97,7 +97,7 @@ export function another(text: string, previous: string[] = []): string[] {
 
 /** Adds the options to a command. Values come out checked in form; what they mean together is checked by `specOf`. */
 export function addJobOptions(command: Command): Command {
-  return command
+  return addNetworkOptions(command)
     .option("--cpus <N>", "cores it may use, for example 0.5", cores)
     .option("-m, --memory <SIZE>", "memory it may use, page cache and tmpfs included", size)
     .option("--io <SIZE>", "bytes per second it may read and, separately, write on disk", size)
@@ -116,7 +116,6 @@ export function addJobOptions(command: Command): Command {
     .option("-w, --cwd <DIR>", "folder it starts in (default /)")
     .option("-u, --user <UID[:GID]>", "user it runs as inside (default 0)", userIds)
     .option("--hostname <NAME>", "its host name")
-    .option("--net <MODE>", "network: none", "none")
     .option("--seccomp <PROFILE>", "default, unconfined, or an OCI profile in a file", "default");
 }
 

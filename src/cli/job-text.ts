@@ -18,6 +18,7 @@ export function jobLines(job: JobInfo, now: Date): string[] {
     ["created", timeOf(job.createdAt, now)],
     ["started", timeOf(job.startedAt, now)],
     ["finished", timeOf(job.finishedAt, now)],
+    ["network", networkOf(job)],
     ...resources(job),
   ];
   return columns(rows.filter(([, value]) => value !== "").map((row) => row.map(printable)));
@@ -36,6 +37,13 @@ function stateOf({ state, startedAt }: JobInfo, now: Date): string {
 
 function timeOf(date: Date | undefined, now: Date): string {
   return date === undefined ? "" : `${localTime(date)} (${ago(date, now)})`;
+}
+
+function networkOf({ network }: JobInfo): string {
+  if (network === undefined) return "";
+  if (network.mode !== "NETWORK_MODE_BRIDGE") return "none";
+  const published = network.publish.length === 0 ? "" : `, published ${network.publish.join(", ")}`;
+  return `${network.addresses.join(" ")}${published}`;
 }
 
 function resources({ limits, usage, outcome }: JobInfo): string[][] {

@@ -58,6 +58,11 @@ const commands: Readonly<Record<string, Entry>> = {
     client: true,
     load: async () => (await import("./rm.ts")).rmCommand(),
   },
+  netcheck: {
+    summary: "tell whether a target is reachable from inside a running job",
+    client: true,
+    load: async () => (await import("./netcheck.ts")).netcheckCommand(),
+  },
   sandbox: {
     summary: "run a command in a sandbox of this machine, with no server",
     load: async () => (await import("./sandbox.ts")).sandboxCommand(),

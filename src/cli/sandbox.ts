@@ -7,6 +7,7 @@ import { refuseUndecodableArguments } from "./argument-bytes.ts";
 import { exitCodeOf } from "./exit-code.ts";
 import { CliError } from "./failure.ts";
 import { addJobOptions, type JobOptions, requestOf } from "./job-options.ts";
+import { networkWishOf } from "./network-options.ts";
 
 export function sandboxCommand(): Command {
   const command = new Command("sandbox")
@@ -22,7 +23,6 @@ async function runSandbox(argv: string[], options: JobOptions): Promise<void> {
   refuseUndecodableArguments();
   if (process.getuid?.() !== 0)
     throw new CliError("sandbox: it makes namespaces and cgroups, which needs root", "run it as root");
-  if (options.net !== "none") throw new CliError(`--net ${options.net}: this podium offers none`, "use --net none");
   if (options.outputLimit?.kill === false)
     throw new CliError(
       "--output-limit: of output that goes straight through nothing is kept",
@@ -35,7 +35,7 @@ async function runSandbox(argv: string[], options: JobOptions): Promise<void> {
     network: { kind: "none" },
     seccomp,
   });
-  const record = await runLocally(spec);
+  const record = await runLocally(spec, networkWishOf(options));
   tellUnusualEnd(record);
   process.exitCode = exitCodeOf(record);
 }

@@ -5,6 +5,7 @@ import type { Command } from "commander";
 import { type Rootfs, RootfsMode, StartRequest } from "../gen/podium.ts";
 import { CliError } from "./failure.ts";
 import { addJobOptions, another, type GrantOption, type JobOptions } from "./job-options.ts";
+import { networkOptionsOf } from "./network-options.ts";
 
 export interface StartOptions extends JobOptions {
   readonly name?: string;
@@ -23,7 +24,6 @@ export function addStartOptions(command: Command): Command {
 }
 
 export function startRequestOf(what: Runnable, options: StartOptions, stdin: boolean): StartRequest {
-  if (options.net !== "none") throw new CliError(`--net ${options.net}: this podium offers none`, "use --net none");
   const { cpus = 0, memory = 0, io = 0, pids = 0, timeout = 0, cwd = "", hostname = "", name = "" } = options;
   if (options.name === "") throw new CliError("--name: the name is empty", "leave it out to have none");
   if (options.requestId === "") throw new CliError("--request-id: the id is empty", "leave it out to have a fresh one");
@@ -48,6 +48,7 @@ export function startRequestOf(what: Runnable, options: StartOptions, stdin: boo
     grants: (options.dir ?? []).map(grantOf),
     tmpfs: (options.tmpfs ?? []).map(({ target, sizeBytes }) => ({ target, sizeBytes: BigInt(sizeBytes) })),
     seccomp: seccompOf(options.seccomp),
+    network: networkOptionsOf(options),
   });
 }
 

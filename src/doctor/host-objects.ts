@@ -1,7 +1,7 @@
 // What of one DATA's networks is on the host, by the names that carry its tag.
 import { readdirSync } from "node:fs";
 import { NetworkError } from "../../net/errors.ts";
-import { bridgePrefix, portPrefix, tableName } from "../../net/names.ts";
+import { isBridge, portPrefix, tableName } from "../../net/names.ts";
 import { namespaceNames } from "../../net/namespaces.ts";
 import { listRules } from "../../net/nft.ts";
 
@@ -17,7 +17,7 @@ export async function hostObjects(tag: string): Promise<string[]> {
 }
 
 function isOwnLink(name: string, tag: string): boolean {
-  return name.startsWith(portPrefix(tag)) || name === bridgePrefix(tag) || name.startsWith(`${bridgePrefix(tag)}-`);
+  return name.startsWith(portPrefix(tag)) || isBridge(name, tag);
 }
 
 /** None when there is no nft: then there are none of podium's. */

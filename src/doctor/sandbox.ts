@@ -7,15 +7,16 @@ import { specOf } from "../../sandbox/request.ts";
 import { type Check, lacking, met } from "../../sandbox/requirements/check.ts";
 import { limitChecks, splitMend } from "../../sandbox/requirements/limits.ts";
 import { seccompPrograms } from "../../sandbox/seccomp/programs.ts";
+import { noWish } from "../jobs/network-request.ts";
 import { runLocally } from "../local/run.ts";
 import { makeScratchData, removeScratchData } from "../local/scratch-data.ts";
 
 /** Where a server's groups are while it or its jobs live, else where groups go that this process makes. */
-export function cgroupChecks(data: string): Check[] {
+export async function cgroupChecks(data: string): Promise<Check[]> {
   const plan = readPlanFile(join(data, "cgroup.json"));
   if (plan !== null) return [placeCheck(plan), ...limitChecks(plan, data)];
   try {
-    const scratch = makeScratchData();
+    const scratch = await makeScratchData();
     try {
       return [placeCheck(scratch.cgroup), ...limitChecks(scratch.cgroup, data)];
     } finally {
@@ -41,7 +42,7 @@ export async function jobCheck(): Promise<Check> {
     const seccomp = seccompPrograms({ kind: "default" }, { capabilities: [], writableGrants: false });
     const spec = specOf({ argv: ["true"] }, { defaultHostname: "doctor", network: { kind: "none" }, seccomp });
     const began = performance.now();
-    const { cause, exitCode, message } = await runLocally(spec);
+    const { cause, exitCode, message } = await runLocally(spec, { ...noWish, mode: "none" });
     if (cause !== "EXITED" || exitCode !== 0) return lacking("job", `${cause}: ${message}`, mend);
     return met("job", `a command ran in a sandbox, ${Math.round(performance.now() - began)} ms with all that it needs`);
   } catch (error) {

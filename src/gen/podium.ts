@@ -25,6 +25,58 @@ export const protobufPackage = "podium";
 
 export const protobufFileName = "podium.proto";
 
+/** Which network a job has. */
+export const NetworkMode = {
+  /** UNSPECIFIED - In a request: the server's default. */
+  UNSPECIFIED: "NETWORK_MODE_UNSPECIFIED",
+  /** NONE - Nothing but lo. */
+  NONE: "NETWORK_MODE_NONE",
+  /** BRIDGE - Its own, with lo, eth0, default routes and NAT. */
+  BRIDGE: "NETWORK_MODE_BRIDGE",
+  UNRECOGNIZED: "UNRECOGNIZED",
+} as const;
+
+export type NetworkMode = typeof NetworkMode[keyof typeof NetworkMode];
+
+export namespace NetworkMode {
+  export type UNSPECIFIED = typeof NetworkMode.UNSPECIFIED;
+  export type NONE = typeof NetworkMode.NONE;
+  export type BRIDGE = typeof NetworkMode.BRIDGE;
+  export type UNRECOGNIZED = typeof NetworkMode.UNRECOGNIZED;
+}
+
+export function networkModeFromJSON(object: any): NetworkMode {
+  switch (object) {
+    case 0:
+    case "NETWORK_MODE_UNSPECIFIED":
+      return NetworkMode.UNSPECIFIED;
+    case 1:
+    case "NETWORK_MODE_NONE":
+      return NetworkMode.NONE;
+    case 2:
+    case "NETWORK_MODE_BRIDGE":
+      return NetworkMode.BRIDGE;
+    case -1:
+    case "UNRECOGNIZED":
+    default:
+      return NetworkMode.UNRECOGNIZED;
+  }
+}
+
+export function networkModeToNumber(object: NetworkMode): number {
+  switch (object) {
+    case NetworkMode.UNSPECIFIED:
+      return 0;
+    case NetworkMode.NONE:
+      return 1;
+    case NetworkMode.BRIDGE:
+      return 2;
+    case NetworkMode.UNRECOGNIZED:
+    default:
+      return -1;
+  }
+}
+
 /** How a root file system may be changed. */
 export const RootfsMode = {
   /** UNSPECIFIED - The same as OVERLAY. */
@@ -101,6 +153,10 @@ export const FailureCode = {
   SERVER_ERROR: "FAILURE_CODE_SERVER_ERROR",
   /** REQUEST_ID_TAKEN - A job of the caller was started with this request id, by another request. */
   REQUEST_ID_TAKEN: "FAILURE_CODE_REQUEST_ID_TAKEN",
+  /** PORT_TAKEN - A port to publish is taken by another job or by a program of the host; nothing was started. */
+  PORT_TAKEN: "FAILURE_CODE_PORT_TAKEN",
+  /** UNREACHABLE - A target that had to be reachable is not; nothing was started. */
+  UNREACHABLE: "FAILURE_CODE_UNREACHABLE",
   UNRECOGNIZED: "UNRECOGNIZED",
 } as const;
 
@@ -114,6 +170,8 @@ export namespace FailureCode {
   export type UNENFORCEABLE = typeof FailureCode.UNENFORCEABLE;
   export type SERVER_ERROR = typeof FailureCode.SERVER_ERROR;
   export type REQUEST_ID_TAKEN = typeof FailureCode.REQUEST_ID_TAKEN;
+  export type PORT_TAKEN = typeof FailureCode.PORT_TAKEN;
+  export type UNREACHABLE = typeof FailureCode.UNREACHABLE;
   export type UNRECOGNIZED = typeof FailureCode.UNRECOGNIZED;
 }
 
@@ -140,6 +198,12 @@ export function failureCodeFromJSON(object: any): FailureCode {
     case 8:
     case "FAILURE_CODE_REQUEST_ID_TAKEN":
       return FailureCode.REQUEST_ID_TAKEN;
+    case 6:
+    case "FAILURE_CODE_PORT_TAKEN":
+      return FailureCode.PORT_TAKEN;
+    case 7:
+    case "FAILURE_CODE_UNREACHABLE":
+      return FailureCode.UNREACHABLE;
     case -1:
     case "UNRECOGNIZED":
     default:
@@ -163,6 +227,10 @@ export function failureCodeToNumber(object: FailureCode): number {
       return 5;
     case FailureCode.REQUEST_ID_TAKEN:
       return 8;
+    case FailureCode.PORT_TAKEN:
+      return 6;
+    case FailureCode.UNREACHABLE:
+      return 7;
     case FailureCode.UNRECOGNIZED:
     default:
       return -1;
@@ -389,6 +457,74 @@ export function causeToNumber(object: Cause): number {
   }
 }
 
+/** Whether a target is reachable. */
+export const Reachability = {
+  /** UNSPECIFIED - Never sent. */
+  UNSPECIFIED: "REACHABILITY_UNSPECIFIED",
+  /** REACHABLE - It answered. */
+  REACHABLE: "REACHABILITY_REACHABLE",
+  /** REFUSED - The connection was refused: nobody listens there, or a rule refuses the job. */
+  REFUSED: "REACHABILITY_REFUSED",
+  /** UNREACHABLE - There is no way there, or the name has no address. */
+  UNREACHABLE: "REACHABILITY_UNREACHABLE",
+  /** TIMEOUT - Nothing came back in time. */
+  TIMEOUT: "REACHABILITY_TIMEOUT",
+  UNRECOGNIZED: "UNRECOGNIZED",
+} as const;
+
+export type Reachability = typeof Reachability[keyof typeof Reachability];
+
+export namespace Reachability {
+  export type UNSPECIFIED = typeof Reachability.UNSPECIFIED;
+  export type REACHABLE = typeof Reachability.REACHABLE;
+  export type REFUSED = typeof Reachability.REFUSED;
+  export type UNREACHABLE = typeof Reachability.UNREACHABLE;
+  export type TIMEOUT = typeof Reachability.TIMEOUT;
+  export type UNRECOGNIZED = typeof Reachability.UNRECOGNIZED;
+}
+
+export function reachabilityFromJSON(object: any): Reachability {
+  switch (object) {
+    case 0:
+    case "REACHABILITY_UNSPECIFIED":
+      return Reachability.UNSPECIFIED;
+    case 1:
+    case "REACHABILITY_REACHABLE":
+      return Reachability.REACHABLE;
+    case 2:
+    case "REACHABILITY_REFUSED":
+      return Reachability.REFUSED;
+    case 3:
+    case "REACHABILITY_UNREACHABLE":
+      return Reachability.UNREACHABLE;
+    case 4:
+    case "REACHABILITY_TIMEOUT":
+      return Reachability.TIMEOUT;
+    case -1:
+    case "UNRECOGNIZED":
+    default:
+      return Reachability.UNRECOGNIZED;
+  }
+}
+
+export function reachabilityToNumber(object: Reachability): number {
+  switch (object) {
+    case Reachability.UNSPECIFIED:
+      return 0;
+    case Reachability.REACHABLE:
+      return 1;
+    case Reachability.REFUSED:
+      return 2;
+    case Reachability.UNREACHABLE:
+      return 3;
+    case Reachability.TIMEOUT:
+      return 4;
+    case Reachability.UNRECOGNIZED:
+    default:
+      return -1;
+  }
+}
+
 /** What a user may do. */
 export const Role = {
   /** UNSPECIFIED - Never sent. */
@@ -519,11 +655,32 @@ export interface StartRequest {
    * is 0, else false.
    */
   outputKill: boolean;
+  /** The job's network and what it may reach. Default: the server's default, which is a network of its own. */
+  network: NetworkOptions | undefined;
 }
 
 export interface StartRequest_LabelsEntry {
   key: string;
   value: string;
+}
+
+/** A job's network and what it may reach. All but `mode` is only for a job with a network of its own. */
+export interface NetworkOptions {
+  /** Which network. Default: the server's default. */
+  mode: NetworkMode;
+  /**
+   * What may be reached, as CIDR or CIDR:PORT, IPv6 with a port as [CIDR]:PORT; nothing else is reachable then. Default:
+   * everything that neither `deny` nor the server refuses.
+   */
+  allow: string[];
+  /** What may not be reached, as CIDR; wins over `allow`. Default: nothing. */
+  deny: string[];
+  /** Ports of the server's host that lead to the job, as HOST:JOB or HOST:JOB/udp. Default: none. */
+  publish: string[];
+  /** Bytes per second, in each direction. Default 0: no limit. */
+  rateBytesPerSecond: bigint;
+  /** Targets as HOST:PORT that must be reachable from inside before the command starts. Default: none. */
+  requireReachable: string[];
 }
 
 /** Ids as the job sees them, 0 to 65535. */
@@ -781,11 +938,23 @@ export interface JobInfo {
   requestId: string;
   /** The labels that it was given. */
   labels: { [key: string]: string };
+  /** The network it has, or had. */
+  network: JobNetwork | undefined;
 }
 
 export interface JobInfo_LabelsEntry {
   key: string;
   value: string;
+}
+
+/** The network of one job. */
+export interface JobNetwork {
+  /** Never UNSPECIFIED. */
+  mode: NetworkMode;
+  /** Its own addresses, IPv4 first. Empty for NONE. */
+  addresses: string[];
+  /** Published ports as HOST:JOB or HOST:JOB/udp. */
+  publish: string[];
 }
 
 /** How a job ended. */
@@ -1032,6 +1201,28 @@ export interface AttachEnded {
   job: JobInfo | undefined;
 }
 
+/** What to try from inside which job. */
+export interface NetcheckRequest {
+  /** The job. */
+  id: bigint;
+  /** HOST:PORT for a TCP connection, HOST for an ICMP echo; HOST is a name or an address, IPv6 with a port as [ADDRESS]:PORT. */
+  target: string;
+  /** Milliseconds that it may take. Default 0: 5000. At most 60000. */
+  timeoutMs: bigint;
+}
+
+/** What came of it. */
+export interface NetcheckResponse {
+  /** The answer in one word. */
+  reachability: Reachability;
+  /** Milliseconds that it took, the look-up of the name included. */
+  milliseconds: number;
+  /** The address that was tried. Empty when the name has none. */
+  address: string;
+  /** Code of the error behind the answer, for example `EHOSTUNREACH` or `ENOTFOUND`. Empty when it was reached. */
+  reason: string;
+}
+
 /** Nothing to ask for. */
 export interface InfoRequest {
 }
@@ -1079,6 +1270,7 @@ function createBaseStartRequest(): StartRequest {
     labels: {},
     outputLimit: 0n,
     outputKill: false,
+    network: undefined,
   };
 }
 
@@ -1161,6 +1353,9 @@ export const StartRequest: MessageFns<StartRequest> = {
     }
     if (message.outputKill !== false) {
       writer.uint32(352).bool(message.outputKill);
+    }
+    if (message.network !== undefined) {
+      NetworkOptions.encode(message.network, writer.uint32(234).fork()).join();
     }
     return writer;
   },
@@ -1349,6 +1544,14 @@ export const StartRequest: MessageFns<StartRequest> = {
             message.outputKill = reader.bool();
             continue;
           }
+          case 29: {
+            if (tag !== 234) {
+              break;
+            }
+
+            message.network = NetworkOptions.decode(reader, reader.uint32());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1399,6 +1602,9 @@ export const StartRequest: MessageFns<StartRequest> = {
       ? BigInt(object.outputLimit)
       : 0n;
     message.outputKill = object.outputKill ?? false;
+    message.network = (object.network !== undefined && object.network !== null)
+      ? NetworkOptions.fromPartial(object.network)
+      : undefined;
     return message;
   },
 };
@@ -1466,6 +1672,133 @@ export const StartRequest_LabelsEntry: MessageFns<StartRequest_LabelsEntry> = {
     const message = createBaseStartRequest_LabelsEntry();
     message.key = object.key ?? "";
     message.value = object.value ?? "";
+    return message;
+  },
+};
+
+function createBaseNetworkOptions(): NetworkOptions {
+  return {
+    mode: NetworkMode.UNSPECIFIED,
+    allow: [],
+    deny: [],
+    publish: [],
+    rateBytesPerSecond: 0n,
+    requireReachable: [],
+  };
+}
+
+export const NetworkOptions: MessageFns<NetworkOptions> = {
+  encode(message: NetworkOptions, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.mode !== NetworkMode.UNSPECIFIED) {
+      writer.uint32(8).int32(networkModeToNumber(message.mode));
+    }
+    for (const v of message.allow) {
+      writer.uint32(18).string(v!);
+    }
+    for (const v of message.deny) {
+      writer.uint32(26).string(v!);
+    }
+    for (const v of message.publish) {
+      writer.uint32(34).string(v!);
+    }
+    if (message.rateBytesPerSecond !== 0n) {
+      if (BigInt.asIntN(64, message.rateBytesPerSecond) !== message.rateBytesPerSecond) {
+        throw new globalThis.Error("value provided for field message.rateBytesPerSecond of type int64 too large");
+      }
+      writer.uint32(40).int64(message.rateBytesPerSecond);
+    }
+    for (const v of message.requireReachable) {
+      writer.uint32(50).string(v!);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): NetworkOptions {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseNetworkOptions();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.mode = networkModeFromJSON(reader.int32());
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.allow.push(reader.string());
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.deny.push(reader.string());
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.publish.push(reader.string());
+            continue;
+          }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.rateBytesPerSecond = reader.int64() as bigint;
+            continue;
+          }
+          case 6: {
+            if (tag !== 50) {
+              break;
+            }
+
+            message.requireReachable.push(reader.string());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create<I extends Exact<DeepPartial<NetworkOptions>, I>>(base?: I): NetworkOptions {
+    return NetworkOptions.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<NetworkOptions>, I>>(object: I): NetworkOptions {
+    const message = createBaseNetworkOptions();
+    message.mode = object.mode ?? NetworkMode.UNSPECIFIED;
+    message.allow = object.allow?.map((e) => e) || [];
+    message.deny = object.deny?.map((e) => e) || [];
+    message.publish = object.publish?.map((e) => e) || [];
+    message.rateBytesPerSecond = (object.rateBytesPerSecond !== undefined && object.rateBytesPerSecond !== null)
+      ? BigInt(object.rateBytesPerSecond)
+      : 0n;
+    message.requireReachable = object.requireReachable?.map((e) => e) || [];
     return message;
   },
 };
@@ -3063,6 +3396,7 @@ function createBaseJobInfo(): JobInfo {
     pid: 0n,
     requestId: "",
     labels: {},
+    network: undefined,
   };
 }
 
@@ -3116,6 +3450,9 @@ export const JobInfo: MessageFns<JobInfo> = {
     globalThis.Object.entries(message.labels).forEach(([key, value]: [string, string]) => {
       JobInfo_LabelsEntry.encode({ key: key as any, value }, writer.uint32(186).fork()).join();
     });
+    if (message.network !== undefined) {
+      JobNetwork.encode(message.network, writer.uint32(106).fork()).join();
+    }
     return writer;
   },
 
@@ -3247,6 +3584,14 @@ export const JobInfo: MessageFns<JobInfo> = {
             }
             continue;
           }
+          case 13: {
+            if (tag !== 106) {
+              break;
+            }
+
+            message.network = JobNetwork.decode(reader, reader.uint32());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -3290,6 +3635,9 @@ export const JobInfo: MessageFns<JobInfo> = {
       },
       {},
     );
+    message.network = (object.network !== undefined && object.network !== null)
+      ? JobNetwork.fromPartial(object.network)
+      : undefined;
     return message;
   },
 };
@@ -3357,6 +3705,85 @@ export const JobInfo_LabelsEntry: MessageFns<JobInfo_LabelsEntry> = {
     const message = createBaseJobInfo_LabelsEntry();
     message.key = object.key ?? "";
     message.value = object.value ?? "";
+    return message;
+  },
+};
+
+function createBaseJobNetwork(): JobNetwork {
+  return { mode: NetworkMode.UNSPECIFIED, addresses: [], publish: [] };
+}
+
+export const JobNetwork: MessageFns<JobNetwork> = {
+  encode(message: JobNetwork, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.mode !== NetworkMode.UNSPECIFIED) {
+      writer.uint32(8).int32(networkModeToNumber(message.mode));
+    }
+    for (const v of message.addresses) {
+      writer.uint32(18).string(v!);
+    }
+    for (const v of message.publish) {
+      writer.uint32(26).string(v!);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): JobNetwork {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseJobNetwork();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.mode = networkModeFromJSON(reader.int32());
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.addresses.push(reader.string());
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.publish.push(reader.string());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create<I extends Exact<DeepPartial<JobNetwork>, I>>(base?: I): JobNetwork {
+    return JobNetwork.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<JobNetwork>, I>>(object: I): JobNetwork {
+    const message = createBaseJobNetwork();
+    message.mode = object.mode ?? NetworkMode.UNSPECIFIED;
+    message.addresses = object.addresses?.map((e) => e) || [];
+    message.publish = object.publish?.map((e) => e) || [];
     return message;
   },
 };
@@ -5239,6 +5666,182 @@ export const AttachEnded: MessageFns<AttachEnded> = {
   },
 };
 
+function createBaseNetcheckRequest(): NetcheckRequest {
+  return { id: 0n, target: "", timeoutMs: 0n };
+}
+
+export const NetcheckRequest: MessageFns<NetcheckRequest> = {
+  encode(message: NetcheckRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.id !== 0n) {
+      if (BigInt.asIntN(64, message.id) !== message.id) {
+        throw new globalThis.Error("value provided for field message.id of type int64 too large");
+      }
+      writer.uint32(8).int64(message.id);
+    }
+    if (message.target !== "") {
+      writer.uint32(18).string(message.target);
+    }
+    if (message.timeoutMs !== 0n) {
+      if (BigInt.asIntN(64, message.timeoutMs) !== message.timeoutMs) {
+        throw new globalThis.Error("value provided for field message.timeoutMs of type int64 too large");
+      }
+      writer.uint32(24).int64(message.timeoutMs);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): NetcheckRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseNetcheckRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.id = reader.int64() as bigint;
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.target = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.timeoutMs = reader.int64() as bigint;
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create<I extends Exact<DeepPartial<NetcheckRequest>, I>>(base?: I): NetcheckRequest {
+    return NetcheckRequest.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<NetcheckRequest>, I>>(object: I): NetcheckRequest {
+    const message = createBaseNetcheckRequest();
+    message.id = (object.id !== undefined && object.id !== null) ? BigInt(object.id) : 0n;
+    message.target = object.target ?? "";
+    message.timeoutMs = (object.timeoutMs !== undefined && object.timeoutMs !== null) ? BigInt(object.timeoutMs) : 0n;
+    return message;
+  },
+};
+
+function createBaseNetcheckResponse(): NetcheckResponse {
+  return { reachability: Reachability.UNSPECIFIED, milliseconds: 0, address: "", reason: "" };
+}
+
+export const NetcheckResponse: MessageFns<NetcheckResponse> = {
+  encode(message: NetcheckResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.reachability !== Reachability.UNSPECIFIED) {
+      writer.uint32(8).int32(reachabilityToNumber(message.reachability));
+    }
+    if (message.milliseconds !== 0) {
+      writer.uint32(17).double(message.milliseconds);
+    }
+    if (message.address !== "") {
+      writer.uint32(26).string(message.address);
+    }
+    if (message.reason !== "") {
+      writer.uint32(34).string(message.reason);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): NetcheckResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseNetcheckResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.reachability = reachabilityFromJSON(reader.int32());
+            continue;
+          }
+          case 2: {
+            if (tag !== 17) {
+              break;
+            }
+
+            message.milliseconds = reader.double();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.address = reader.string();
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.reason = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create<I extends Exact<DeepPartial<NetcheckResponse>, I>>(base?: I): NetcheckResponse {
+    return NetcheckResponse.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<NetcheckResponse>, I>>(object: I): NetcheckResponse {
+    const message = createBaseNetcheckResponse();
+    message.reachability = object.reachability ?? Reachability.UNSPECIFIED;
+    message.milliseconds = object.milliseconds ?? 0;
+    message.address = object.address ?? "";
+    message.reason = object.reason ?? "";
+    return message;
+  },
+};
+
 function createBaseInfoRequest(): InfoRequest {
   return {};
 }
@@ -5776,6 +6379,60 @@ export interface SessionClient extends Client {
 export const SessionClient = makeGenericClientConstructor(SessionService, "podium.Session") as unknown as {
   new (address: string, credentials: ChannelCredentials, options?: Partial<ClientOptions>): SessionClient;
   service: typeof SessionService;
+  serviceName: string;
+};
+
+/** Networks of running jobs. */
+export type NetworkService = typeof NetworkService;
+export const NetworkService = {
+  /**
+   * Tells whether a target is reachable from inside a running job, with the job's rights: one TCP connection, or one
+   * ICMP echo for a bare host. FAILED_PRECONDITION when the job has ended.
+   */
+  netcheck: {
+    path: "/podium.Network/Netcheck" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: NetcheckRequest): Buffer => Buffer.from(NetcheckRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): NetcheckRequest => NetcheckRequest.decode(value),
+    responseSerialize: (value: NetcheckResponse): Buffer => Buffer.from(NetcheckResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): NetcheckResponse => NetcheckResponse.decode(value),
+  },
+} as const;
+
+export interface NetworkServer extends UntypedServiceImplementation {
+  /**
+   * Tells whether a target is reachable from inside a running job, with the job's rights: one TCP connection, or one
+   * ICMP echo for a bare host. FAILED_PRECONDITION when the job has ended.
+   */
+  netcheck: handleUnaryCall<NetcheckRequest, NetcheckResponse>;
+}
+
+export interface NetworkClient extends Client {
+  /**
+   * Tells whether a target is reachable from inside a running job, with the job's rights: one TCP connection, or one
+   * ICMP echo for a bare host. FAILED_PRECONDITION when the job has ended.
+   */
+  netcheck(
+    request: NetcheckRequest,
+    callback: (error: ServiceError | null, response: NetcheckResponse) => void,
+  ): ClientUnaryCall;
+  netcheck(
+    request: NetcheckRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: NetcheckResponse) => void,
+  ): ClientUnaryCall;
+  netcheck(
+    request: NetcheckRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: NetcheckResponse) => void,
+  ): ClientUnaryCall;
+}
+
+export const NetworkClient = makeGenericClientConstructor(NetworkService, "podium.Network") as unknown as {
+  new (address: string, credentials: ChannelCredentials, options?: Partial<ClientOptions>): NetworkClient;
+  service: typeof NetworkService;
   serviceName: string;
 };
 

@@ -30,6 +30,30 @@ export class Unenforceable extends Error {
   override readonly name = "Unenforceable";
 }
 
+/** Something of which the server has only so much is used up; wait, or let the administrator give it more. */
+export class Exhausted extends Error {
+  override readonly name = "Exhausted";
+}
+
+/** A port to publish belongs to somebody else. */
+export class PortTaken extends Error {
+  override readonly name = "PortTaken";
+}
+
+/** A target that had to be reachable from inside the job is not. */
+export class Unreachable extends Error {
+  override readonly name = "Unreachable";
+}
+
+/** The job has ended, and what was asked needs it running. */
+export class NotRunning extends Error {
+  override readonly name = "NotRunning";
+
+  constructor(id: number) {
+    super(`job ${id} has ended`);
+  }
+}
+
 /** Another job of the same user has the name; `id` is that job's. */
 export class NameTaken extends Error {
   override readonly name = "NameTaken";

@@ -1,8 +1,9 @@
 // One job on disk: DATA/jobs/<id>/ (docs/contract.md, "A job on disk"). Beside the files of the contract: `job.json`, what
-// was asked for, and `exit.json`, how it ended.
+// was asked for, `network.json`, the network it was given, and `exit.json`, how it ended.
 import { mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { ExitRecord, Limits, OutputLimit } from "../../sandbox/spec.ts";
+import type { JobNetwork } from "./job-networks.ts";
 
 /** What is known of a job from the moment it was accepted. */
 export interface JobMeta {
@@ -57,6 +58,18 @@ export function listJobIds(jobs: string): number[] {
 export function readMeta(folder: string): JobMeta | null {
   const meta = readJson<JobMeta>(join(folder, "job.json"));
   return meta && { ...notSaid, ...meta };
+}
+
+const networkFile = "network.json";
+
+/** Written before anything of the job runs. */
+export function keepNetwork(folder: string, network: JobNetwork): void {
+  writeFileSync(join(folder, networkFile), `${JSON.stringify(network)}\n`, { mode: 0o600 });
+}
+
+/** null: the job has no network of its own. */
+export function readNetwork(folder: string): JobNetwork | null {
+  return readJson<JobNetwork>(join(folder, networkFile));
 }
 
 /** null: the job has not ended, or nobody could write it down. */

@@ -1,6 +1,7 @@
 // One job in the server's memory: what its folder says, and when it ends.
 import type { ExitRecord } from "../../sandbox/spec.ts";
 import type { JobMeta } from "./folder.ts";
+import type { JobNetwork } from "./job-networks.ts";
 
 export class Job {
   readonly meta: JobMeta;
@@ -9,6 +10,8 @@ export class Job {
   /** Host pid of the command, and when it was exec'd; 0 before. */
   pid = 0;
   startedAtMs = 0;
+  /** Its own network; null: it has none. */
+  network: JobNetwork | null = null;
   #outcome: ExitRecord | null = null;
 
   constructor(meta: JobMeta, folder: string) {

@@ -3,13 +3,15 @@ import { setTimeout } from "node:timers/promises";
 import type { JobRequest } from "../../sandbox/request.ts";
 import type { ExitRecord, Usage } from "../../sandbox/spec.ts";
 import type { Data } from "./data.ts";
-import { Interrupted, InvalidRequest, NotAllowed, StartFailed, StepFailed } from "./errors.ts";
+import { Interrupted, InvalidRequest, NotAllowed, NotRunning, StartFailed, StepFailed } from "./errors.ts";
 import { type CheckedJob, Executor } from "./executor.ts";
-import { readExit, readState } from "./folder.ts";
+import { keepNetwork, readExit, readState } from "./folder.ts";
 import type { Job } from "./job.ts";
 import type { JobControl } from "./job-control.ts";
+import { type JobNetwork, JobNetworks } from "./job-networks.ts";
 import { checkLabels } from "./labels.ts";
 import { isListed, type ListWanted } from "./list-filter.ts";
+import type { NetworkWish } from "./network-request.ts";
 import { applyPolicy, type Policy, refuseMoved } from "./policy.ts";
 import { lostRecord, Registry, type Viewer } from "./registry.ts";
 import { RepeatableStarts, type RequestIdentity } from "./request-id.ts";
@@ -28,6 +30,7 @@ export interface NewJob {
   readonly seccomp: string;
   /** null: a repetition of the request starts another job. */
   readonly repeatable: RequestIdentity | null;
+  readonly network: NetworkWish;
 }
 
 export interface StopRequest {
@@ -37,6 +40,7 @@ export interface StopRequest {
 }
 
 export interface Log {
+  warn(fields: object, message: string): void;
   info(fields: object, message: string): void;
   error(fields: object, message: string): void;
 }
@@ -48,15 +52,23 @@ export class Jobs {
   readonly data: Data;
   readonly #registry: Registry;
   readonly #executor: Executor;
+  readonly #networks: JobNetworks;
   readonly #policy: Policy;
   readonly #log: Log;
   readonly #repeatable: RepeatableStarts;
 
-  private constructor(data: Data, registry: Registry, executor: Executor, policy: Policy, log: Log) {
+  private constructor(
+    data: Data,
+    registry: Registry,
+    { executor, networks }: { executor: Executor; networks: JobNetworks },
+    policy: Policy,
+    log: Log,
+  ) {
     this.data = data;
     this.#policy = policy;
     this.#registry = registry;
     this.#executor = executor;
+    this.#networks = networks;
     this.#log = log;
     this.#repeatable = new RepeatableStarts(registry);
   }
@@ -65,8 +77,13 @@ export class Jobs {
   static async open(data: Data, policy: Policy, log: Log): Promise<Jobs> {
     const registry = new Registry(data);
     const keep = new Set(registry.running().map((job) => String(job.id)));
-    const executor = await Executor.open({ ...data, tag: data.id }, keep);
-    const jobs = new Jobs(data, registry, executor, policy, log);
+    const kept = registry.running().flatMap(({ network }) => (network === null ? [] : [network]));
+    const networks = await JobNetworks.open(data.id, policy.network, kept, log); // before the zygote: it leaves /run/netns
+    const executor = await Executor.open({ ...data, tag: data.id }, keep).catch(async (error) => {
+      await networks.close();
+      throw error;
+    });
+    const jobs = new Jobs(data, registry, { executor, networks }, policy, log);
     for (const job of registry.finished()) jobs.#repairState(job);
     await Promise.all(
       registry.running().map((job) => executor.adopt(String(job.id), job.folder, () => jobs.#conclude(job))),
@@ -95,15 +112,28 @@ export class Jobs {
     const request = applyPolicy(wanted.request, this.#policy, caller.user);
     const checked = this.#executor.check(request, seccompChoice(caller, wanted.seccomp), "podium");
     refuseMoved(request, checked.spec);
-    const job = this.#registry.create((id) => metaOf(id, caller, wanted, checked), caller.user, wanted.name);
+    const network = await this.#networks.acquire(wanted.network, checked.spec.hostname);
+    const job = this.#accept(caller, wanted, checked, network);
     accepted(job.id);
-    await this.#launch(job, checked);
+    await this.#launch(job, { ...checked, spec: this.#networks.within(checked.spec, network) });
     return job;
+  }
+
+  #accept(caller: Caller, wanted: NewJob, checked: CheckedJob, network: JobNetwork | null): Job {
+    try {
+      const job = this.#registry.create((id) => metaOf(id, caller, wanted, checked), caller.user, wanted.name);
+      job.network = network;
+      return job;
+    } catch (error) {
+      if (network !== null) this.#networks.release(network);
+      throw error;
+    }
   }
 
   async #launch(job: Job, checked: CheckedJob): Promise<void> {
     const fields = { job: job.id, user: job.meta.user };
     try {
+      if (job.network !== null) keepNetwork(job.folder, job.network); // the next server is told what to keep
       const started = await this.#executor.start(String(job.id), job.folder, checked, () => this.#conclude(job));
       Object.assign(job, { pid: started.pid, startedAtMs: started.startedAtMs });
       this.#log.info({ ...fields, pid: started.pid }, "started");
@@ -122,6 +152,7 @@ export class Jobs {
     } catch (error) {
       // DATA has no room for the record: then the job has never been.
       this.#registry.discard(job);
+      if (job.network !== null) this.#networks.release(job.network);
       throw new Error(`${failure.message}; and its record cannot be written: ${(error as Error).message}`);
     }
     this.#conclude(job);
@@ -137,6 +168,7 @@ export class Jobs {
     } catch (error) {
       this.#log.error({ ...fields, error: (error as Error).message }, "the record of the job cannot be written");
     }
+    if (job.network !== null) this.#networks.release(job.network); // before anybody hears of the end: its ports are free
     job.finish(exit);
     this.#log.info({ ...fields, cause: exit.cause, exitCode: exit.exitCode }, "ended");
   }
@@ -203,6 +235,18 @@ export class Jobs {
     return this.#controlOf(job, aborted);
   }
 
+  /** Whether a target is reachable from inside a running job. Throws InvalidRequest, NotRunning. */
+  async netcheck(caller: Caller, id: bigint, target: string, timeoutMs: number) {
+    const job = this.find(caller, id);
+    refuseViewer(caller);
+    if (job.outcome !== null || job.pid === 0) throw new NotRunning(job.id);
+    const [answer] = await Promise.allSettled([this.#networks.netcheck(job.pid, target, timeoutMs)]);
+    // Its pid may have become another's: then whatever was asked says nothing.
+    if (this.#current(job).outcome !== null) throw new NotRunning(job.id);
+    if (answer.status === "rejected") throw answer.reason;
+    return answer.value;
+  }
+
   /** Live while the job runs, the final figures after. */
   usage(job: Job): Usage {
     const none = { cpuSeconds: 0, memoryBytes: 0, memoryPeakBytes: 0, pids: 0 };
@@ -215,6 +259,7 @@ export class Jobs {
       this.#registry.close();
     } finally {
       await this.#executor.close();
+      await this.#networks.close();
     }
   }
 }

@@ -3,6 +3,7 @@ import { realpathSync } from "node:fs";
 import type { JobRequest } from "../../sandbox/request.ts";
 import type { SandboxSpec } from "../../sandbox/spec.ts";
 import { InvalidRequest, NotAllowed } from "./errors.ts";
+import type { NetworkChoices } from "./network-request.ts";
 
 /** 0 = none. Units as in JobRequest. */
 export interface LimitSettings {
@@ -30,6 +31,7 @@ export interface Policy {
   readonly folders: readonly FolderRule[];
   /** Podium's own files and folders: nobody may name what holds one or lies in one, whatever the rules say. */
   readonly own: readonly string[];
+  readonly network: NetworkChoices;
 }
 
 const fields = [

@@ -3,7 +3,16 @@ import { join } from "node:path";
 import type { ExitRecord } from "../../sandbox/spec.ts";
 import type { Data } from "./data.ts";
 import { NameTaken, NoSuchJob, StillRunning } from "./errors.ts";
-import { createJobFolder, type JobMeta, listJobIds, readExit, readMeta, readStart, removeJobFolder } from "./folder.ts";
+import {
+  createJobFolder,
+  type JobMeta,
+  listJobIds,
+  readExit,
+  readMeta,
+  readNetwork,
+  readStart,
+  removeJobFolder,
+} from "./folder.ts";
 import { JobIds } from "./ids.ts";
 import { Job } from "./job.ts";
 
@@ -33,7 +42,7 @@ export class Registry {
     const meta = readMeta(folder);
     if (meta === null) return removeJobFolder(folder);
     const job = this.#add(new Job(meta, folder));
-    Object.assign(job, readStart(folder));
+    Object.assign(job, readStart(folder), { network: readNetwork(folder) });
     const exit = readExit(folder);
     if (exit !== null) job.finish(exit);
   }

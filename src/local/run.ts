@@ -6,6 +6,8 @@ import { ControlClient } from "../../sandbox/init/client.ts";
 import type { ExitRecord, SandboxSpec } from "../../sandbox/spec.ts";
 import { O_NONBLOCK, O_RDONLY } from "../../sandbox/sys/descriptors.ts";
 import { idLocks, StartFailedError, ZygoteClient } from "../../sandbox/zygote/client.ts";
+import type { NetworkWish } from "../jobs/network-request.ts";
+import { openLocalNetwork } from "./network.ts";
 import { makeScratchData, removeScratchData, type ScratchData } from "./scratch-data.ts";
 import { ForwardedSignals } from "./signals.ts";
 import { copyOut, type Loss, StandardInput } from "./streams.ts";
@@ -16,21 +18,33 @@ const job = "1";
  * Runs to the end and says how it ended; a failed start is an ExitRecord too. Nothing is left behind. Throws when the
  * host cannot have it so, or when output or input was lost.
  */
-export async function runLocally(spec: SandboxSpec): Promise<ExitRecord> {
+export async function runLocally(spec: SandboxSpec, wish: NetworkWish): Promise<ExitRecord> {
   using signals = new ForwardedSignals();
-  const data = makeScratchData();
+  const data = await makeScratchData();
   try {
     const disks = disksOf(spec);
     checkRequest({ name: job, limits: spec.limits, disks }, data.cgroup.unenforceable);
-    const zygote = await ZygoteClient.spawn({ cgroup: data.cgroup, stage: data.stage, idLocks });
+    const [network, zygote] = await prepare(data, spec, wish);
     try {
-      return await new LocalJob(zygote, data, spec, disks).run(signals);
+      return await new LocalJob(zygote, data, network.within(spec), disks).run(signals);
     } finally {
       await zygote.close();
+      await network.close();
     }
   } finally {
     removeScratchData(data);
   }
+}
+
+/** Both at the same time; neither is left when one cannot be had. */
+async function prepare(data: ScratchData, spec: SandboxSpec, wish: NetworkWish) {
+  const opened = openLocalNetwork(data.folder, wish, spec.hostname);
+  const spawned = ZygoteClient.spawn({ cgroup: data.cgroup, stage: data.stage, idLocks });
+  const [network, zygote] = await Promise.allSettled([opened, spawned]);
+  if (network.status === "fulfilled" && zygote.status === "fulfilled") return [network.value, zygote.value] as const;
+  if (network.status === "fulfilled") await network.value.close();
+  if (zygote.status === "fulfilled") await zygote.value.close();
+  throw network.status === "rejected" ? network.reason : (zygote as PromiseRejectedResult).reason;
 }
 
 class LocalJob {

@@ -11,6 +11,7 @@ import {
   writeFileSync,
 } from "node:fs";
 import { join } from "node:path";
+import { NetworkError } from "../../net/errors.ts";
 import { CgroupError } from "../../sandbox/cgroup/errors.ts";
 import { findPlacement } from "../../sandbox/cgroup/find-placement.ts";
 import type { CgroupPlan } from "../../sandbox/cgroup/group.ts";
@@ -19,6 +20,7 @@ import { preparePlacement, removePlacement, sweepJobs } from "../../sandbox/cgro
 import { close, O_CREAT, O_RDWR, open, tryLockByte } from "../../sandbox/sys/descriptors.ts";
 import { isGone } from "../../sandbox/sys/errors.ts";
 import { makeFifo } from "../../sandbox/sys/mounts.ts";
+import { removeLocalNetwork } from "./network.ts";
 
 const runFolder = "/run/podium";
 const prefix = "local-";
@@ -37,9 +39,9 @@ export interface ScratchData extends Claim {
   readonly cgroup: CgroupPlan;
 }
 
-export function makeScratchData(): ScratchData {
+export async function makeScratchData(): Promise<ScratchData> {
   mkdirSync(runFolder, { recursive: true, mode: 0o700 });
-  removeAbandoned();
+  await removeAbandoned();
   const claim = claimFolder();
   try {
     return fill(claim);
@@ -117,20 +119,22 @@ function removeGroups(cgroup: CgroupPlan): boolean {
   return true;
 }
 
-function removeAbandoned(): void {
+async function removeAbandoned(): Promise<void> {
   for (const name of readdirSync(runFolder)) {
-    if (name.startsWith(prefix)) removeIfAbandoned(join(runFolder, name));
+    if (name.startsWith(prefix)) await removeIfAbandoned(join(runFolder, name));
   }
 }
 
-function removeIfAbandoned(folder: string): void {
+async function removeIfAbandoned(folder: string): Promise<void> {
   const lock = openLock(folder, O_RDWR);
   if (lock === null) return removeEmpty(folder);
   if (!tryLockByte(lock, 0)) return close(lock);
   try {
+    await removeLocalNetwork(folder);
     removeScratchData({ folder, lock });
   } catch (error) {
-    if (!(error instanceof CgroupError)) throw error; // a process that nothing can end: no reason not to run this job
+    // A process that nothing can end, a network that cannot be removed: no reason not to run this job.
+    if (!(error instanceof CgroupError || error instanceof NetworkError)) throw error;
   }
 }
 

@@ -7,6 +7,7 @@ import { parseDuration, parseSize } from "../../sandbox/units.ts";
 import type { LimitSettings, Policy } from "../jobs/policy.ts";
 import { defaultOutput, mostOutputBytes } from "./config-output.ts";
 import { units } from "./config-units.ts";
+import { networkShape } from "./network-config.ts";
 
 const limitsShape = z.strictObject({
   cpus: z.number().nonnegative().default(0).describe("Cores."),
@@ -66,6 +67,7 @@ const configShape = z
     maximum: maximumShape.prefault({}).describe("Upper bounds of what a job may ask for; 0 = none."),
     audit: auditShape.prefault({}).describe("The audit log, DATA/audit."),
     folders: z.array(folderShape).default([]).describe("Host folders that users may name. Default: none."),
+    network: networkShape.prefault({}).describe("Networks of jobs (docs/network.md)."),
   })
   .describe("Configuration of podium serve");
 
@@ -107,9 +109,9 @@ function readJson(file: string): unknown {
 }
 
 /** Folders are looked up once: a link that somebody puts in place of one later leads nowhere. `own`: DATA and keys. */
-export function policyOf({ defaults, maximum, folders }: Config, own: readonly string[]): Policy {
+export function policyOf({ defaults, maximum, folders, network }: Config, own: readonly string[]): Policy {
   const rules = folders.map((rule) => ({ ...rule, path: resolved(rule.path) }));
-  return { defaults, maximum, folders: rules, own: own.map(resolved) };
+  return { defaults, maximum, folders: rules, own: own.map(resolved), network };
 }
 
 function resolved(path: string): string {

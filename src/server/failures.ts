@@ -3,15 +3,19 @@
 import { status } from "@grpc/grpc-js";
 import { FailureCode } from "../gen/podium.ts";
 import {
+  Exhausted,
   Interrupted,
   InvalidRequest,
   NameTaken,
   NoSuchJob,
   NotAllowed,
+  NotRunning,
+  PortTaken,
   RequestIdTaken,
   StartFailed,
   StillRunning,
   Unenforceable,
+  Unreachable,
 } from "../jobs/errors.ts";
 import { IdentityError } from "./identity.ts";
 
@@ -50,6 +54,8 @@ export function inBand(error: unknown, id: bigint): WireFailure | null {
   if (error instanceof NameTaken) return failure(FailureCode.NAME_TAKEN, BigInt(error.id));
   if (error instanceof RequestIdTaken) return failure(FailureCode.REQUEST_ID_TAKEN, BigInt(error.id));
   if (error instanceof Unenforceable) return failure(FailureCode.UNENFORCEABLE);
+  if (error instanceof PortTaken) return failure(FailureCode.PORT_TAKEN);
+  if (error instanceof Unreachable) return failure(FailureCode.UNREACHABLE);
   if (statusOf(error).code === status.INTERNAL) return failure(FailureCode.SERVER_ERROR);
   return null;
 }
@@ -60,7 +66,8 @@ export function statusOf(error: unknown): WireStatus {
   if (error instanceof NotAllowed) return { code: status.PERMISSION_DENIED, details };
   if (error instanceof InvalidRequest) return { code: status.INVALID_ARGUMENT, details };
   if (error instanceof NoSuchJob || error instanceof NoSuchService) return { code: status.NOT_FOUND, details };
-  if (error instanceof StillRunning || error instanceof FailedPrecondition)
+  if (error instanceof Exhausted) return { code: status.RESOURCE_EXHAUSTED, details };
+  if (error instanceof StillRunning || error instanceof NotRunning || error instanceof FailedPrecondition)
     return { code: status.FAILED_PRECONDITION, details };
   if (error instanceof Interrupted) return { code: status.UNAVAILABLE, details };
   return { code: status.INTERNAL, details: `the server failed: ${details}` };

@@ -6,6 +6,7 @@ import {
   InfoService,
   JobsService,
   LoggerService,
+  NetworkService,
   SessionService,
   StarterService,
   StatusService,
@@ -25,6 +26,7 @@ import { health } from "./services/health.ts";
 import { infoService } from "./services/info.ts";
 import { jobsService } from "./services/jobs.ts";
 import { logger } from "./services/logger.ts";
+import { networkService } from "./services/network.ts";
 import { session } from "./services/session.ts";
 import { starter } from "./services/starter.ts";
 import { statusService } from "./services/status.ts";
@@ -93,11 +95,14 @@ function addServices(server: Server, jobs: Jobs, context: CallContext, { config,
   server.addService(LoggerService, logger(jobs, context));
   server.addService(JobsService, jobsService(jobs, context));
   server.addService(SessionService, session(jobs, context));
+  server.addService(NetworkService, networkService(jobs, context));
   server.addService(
     InfoService,
     infoService(jobs, context, { version, defaults: config.defaults, maximum: config.maximum }),
   );
-  const names = ["Starter", "Stopper", "Status", "Logger", "Jobs", "Session", "Info"].map((name) => `podium.${name}`);
+  const names = ["Starter", "Stopper", "Status", "Logger", "Jobs", "Session", "Network", "Info"].map(
+    (name) => `podium.${name}`,
+  );
   server.addService(HealthService, health(names, context));
 }
 

@@ -1,7 +1,16 @@
 // From the product's data to the messages of the proto.
 import type { ExitRecord, Limits, OutputLimit, Usage } from "../../sandbox/spec.ts";
-import type { JobInfo, Outcome, Limits as WireLimits, Usage as WireUsage } from "../gen/podium.ts";
-import { JobInfo as JobInfoMessage, State, Usage as UsageMessage } from "../gen/podium.ts";
+import {
+  type JobInfo,
+  JobInfo as JobInfoMessage,
+  type JobNetwork,
+  NetworkMode,
+  type Outcome,
+  State,
+  Usage as UsageMessage,
+  type Limits as WireLimits,
+  type Usage as WireUsage,
+} from "../gen/podium.ts";
 import type { Job } from "../jobs/job.ts";
 
 export function stateOf(job: Job): State {
@@ -25,7 +34,15 @@ export function jobInfo(job: Job, usage: Usage): JobInfo {
     pid: BigInt(job.pid),
     requestId: meta.requestId ?? "",
     labels: { ...meta.labels },
+    network: networkOf(job),
   });
+}
+
+function networkOf({ network }: Job): JobNetwork {
+  if (network === null) return { mode: NetworkMode.NONE, addresses: [], publish: [] };
+  const { address, address6, request } = network;
+  const addresses = address6 === null ? [address] : [address, address6];
+  return { mode: NetworkMode.BRIDGE, addresses, publish: [...request.publish] };
 }
 
 function outcomeOf(record: ExitRecord): Outcome {

@@ -2,7 +2,8 @@
 import { existsSync, readFileSync } from "node:fs";
 import * as assert from "uvu/assert";
 import { readResolver, resolverFrom } from "../../net/dns.ts";
-import { missingParts, requireNetwork } from "../../net/requirements.ts";
+import { NetworkError } from "../../net/errors.ts";
+import { explained, missingParts } from "../../net/requirements.ts";
 import { requires, suite } from "../support/suite.ts";
 
 const test = suite("the host's part in job networks");
@@ -14,14 +15,14 @@ test("the resolver is made from the host's own files", () => {
 });
 
 test(
-  "a host is refused exactly when a part is missing without which nothing works",
+  "a failure is explained by what is missing exactly when something is without which nothing works",
   requires("root", "nft"),
   async () => {
     const fatal = (await missingParts()).filter((part) => part.fatal);
-    const refusal = await requireNetwork().then(
-      () => null,
-      (error: Error) => error.message,
-    );
-    assert.is(refusal === null, fatal.length === 0, String(refusal));
+    const failure = new Error("the kernel refused");
+    const told = await explained(failure);
+    assert.is(told === failure, fatal.length === 0, String(told));
+    const own = new NetworkError("conflict", "it says why itself");
+    assert.is(await explained(own), own);
   },
 );

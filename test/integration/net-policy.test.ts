@@ -191,7 +191,8 @@ test("a check from inside answers as a job would find it, without root", needs, 
   await using job = await startJob(networks, { allow: [`${other}`, address] });
   const place = {
     namespace: namespaceFile(job.network.namespace),
-    nameservers: [],
+    root: null,
+    resolvConf: "",
     hosts: `${other}\tservice.example\n`,
     uid: 65_534,
     gid: 65_534,

@@ -104,8 +104,9 @@ test("users, names, variables, networks and profiles that cannot be", needs, asy
   await refuses([`--hostname=${"h".repeat(64)}`, "--", "true"], /is no host name/);
   await refuses(["--env=NOVALUE", "--", "true"], /env: "NOVALUE" is not NAME=VALUE/);
   await refuses(["--env==value", "--", "true"], /is not NAME=VALUE/);
-  await refuses(["--net=bridge", "--", "true"], /--net bridge: /);
-  await refuses(["--net=host", "--", "true"], /--net host: /);
+  await refuses(["--net=host", "--", "true"], /--net <MODE>.*host.*none, bridge/);
+  await refuses(["--allow", "192.0.2.1", "--", "true"], /--allow: there is no network with --net none/);
+  await refuses(["--net=bridge", "--allow", "nonsense", "--", "true"], /--allow: "nonsense" is not CIDR/);
   await refuses(
     ["--seccomp=/nonexistent", "--", "true"],
     /\/nonexistent: the seccomp profile cannot be read \(ENOENT\)/,

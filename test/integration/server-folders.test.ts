@@ -25,7 +25,7 @@ async function serverWithFolders() {
     { path: `${path("link-to-ours")}/`, users: ["alice"], write: true },
     { path: path("shared"), users: ["*"] },
   ];
-  writeFileSync(join(server.certs, "..", "config.json"), JSON.stringify({ folders }));
+  writeFileSync(join(server.certs, "..", "config.json"), JSON.stringify({ folders, network: { default: "none" } }));
   await server.stop();
   await server.restart();
   return { server, path };

@@ -138,7 +138,7 @@ test("the log is JSON lines, with job and user wherever there are any", root, as
 test("the health service tells of each service, and Info of server and caller", root, async () => {
   await using server = await LiveServer.start();
   const api = server.api();
-  const services = ["Starter", "Stopper", "Status", "Logger", "Jobs", "Session", "Info"].map(
+  const services = ["Starter", "Stopper", "Status", "Logger", "Jobs", "Session", "Network", "Info"].map(
     (name) => `podium.${name}`,
   );
   for (const service of ["", ...services]) {

@@ -58,7 +58,7 @@ function nftTables(): string[] {
   return tables.filter((table) => table.includes("podium")).map((table) => `nftables ${table}`);
 }
 
-const ownProcess = /podium[:\s-]+(zygote|init)|dist\/(zygote\.cjs|podium\.js)/;
+const ownProcess = /podium[:\s-]+(zygote|init|network)|dist\/(zygote\.cjs|network-agent\.cjs|podium\.js)/;
 
 function processes(): string[] {
   const pids = namesIn("/proc").filter((name) => /^\d+$/.test(name));
@@ -69,9 +69,9 @@ function processes(): string[] {
 function files(): string[] {
   const temporary = namesIn("/tmp").filter((name) => name.startsWith("podium"));
   return [
-    // `ids` holds no state: its bytes are locked by the jobs that run (user-namespaces.ts), and it may stay.
+    // `ids` and `network` hold no state, only locks (user-namespaces.ts, host-lock.ts), and may stay.
     ...namesIn("/run/podium")
-      .filter((name) => name !== "ids")
+      .filter((name) => name !== "ids" && name !== "network")
       .map((name) => `/run/podium/${name}`),
     ...temporary.map((name) => `/tmp/${name}`),
   ].map((path) => `file ${path}`);

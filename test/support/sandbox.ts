@@ -76,9 +76,9 @@ export function startProgram(program: string, args: readonly string[], options: 
   return { child, pid: child.pid ?? 0, ended, sees };
 }
 
-/** `podium sandbox ARGS…`, still running, its stdin open unless `input` is given. */
+/** `podium sandbox ARGS…`, still running, its stdin open unless `input` is given. No network unless ARGS say otherwise. */
 export function startSandbox(args: readonly string[], options: RunOptions = {}): Running {
-  return startProgram(podiumScript, ["sandbox", ...args], options);
+  return startProgram(podiumScript, ["sandbox", "--net=none", ...args], options);
 }
 
 /** `podium sandbox ARGS…` to its end, with text as output. stdin is at its end unless `input` says otherwise. */

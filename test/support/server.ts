@@ -15,8 +15,10 @@ import { temporaryFolder } from "./temporary-folder.ts";
 export interface TestServerOptions {
   /** Further arguments of `podium serve`. */
   readonly args?: readonly string[];
-  /** What `--config` is to say; none unless given. */
+  /** What `--config` is to say beside the network. */
   readonly config?: object;
+  /** Whether jobs have the network that the configuration says; else none, which is enough for most and faster. */
+  readonly network?: boolean;
   readonly env?: Readonly<Record<string, string>>;
 }
 
@@ -42,7 +44,8 @@ export class TestServer implements AsyncDisposable {
     this.data = join(this.#folder.path, "data");
     this.certs = join(this.#folder.path, "certs");
     initAuthority({ folder: this.certs, hosts: [], days: 2, replace: false });
-    if (options.config !== undefined) writeFileSync(this.#configFile, JSON.stringify(options.config));
+    const network = options.network === true ? {} : { network: { default: "none" } };
+    writeFileSync(this.#configFile, JSON.stringify({ ...network, ...options.config }));
   }
 
   static async start(options: TestServerOptions = {}): Promise<TestServer> {
@@ -176,9 +179,8 @@ export class TestServer implements AsyncDisposable {
   #args(): string[] {
     const file = (name: string): string => join(this.certs, name);
     const pair = ["--ca", file("ca.crt"), "--cert", file("server.crt"), "--key", file("server.key")];
-    const config = this.#options.config === undefined ? [] : ["--config", this.#configFile];
-    const place = ["--listen", this.address, "--data", this.data];
-    return ["serve", ...place, ...pair, ...config, ...(this.#options.args ?? [])];
+    const place = ["--listen", this.address, "--data", this.data, "--config", this.#configFile];
+    return ["serve", ...place, ...pair, ...(this.#options.args ?? [])];
   }
 
   #zygotePid(): number {

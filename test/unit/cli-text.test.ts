@@ -46,6 +46,7 @@ test("a job of which little is known has the keys of the contract all the same",
       ...{ ioReadBytes: 0, ioWriteBytes: 0, ioReadOperations: 0, ioWriteOperations: 0, pressure: null },
     },
     labels: {},
+    network: { mode: "none", addresses: [], publish: [] },
   });
 });
 

@@ -40,6 +40,7 @@ const permitted: readonly (readonly [path: string, source: string])[] = [
   ["net/netns.ts", "./address-pool.ts"],
   ["src/jobs/executor.ts", "../../sandbox/zygote/client.ts"],
   ["src/jobs/executor.ts", "../../net/bridge.ts"],
+  ["src/jobs/job-networks.ts", "../../net/bridge.ts"],
   ["src/cli/sandbox.ts", "../../sandbox/zygote/client.ts"],
   ["src/cli/doctor.ts", "../../net/bridge.ts"],
   ["src/jobs/outcome.ts", "../../sandbox/spec.ts"],

@@ -2,7 +2,7 @@ import * as assert from "uvu/assert";
 import { NetworkError } from "../../net/errors.ts";
 import { foreignDrops, legacyDrop } from "../../net/foreign-firewall.ts";
 import { bucketFor, checkRate, tokenBucket } from "../../net/rate.ts";
-import { describe, parseRequired, parseTarget, verdictOf } from "../../net/reachability.ts";
+import { parseRequired, parseTarget, unreachableText, verdictOf } from "../../net/reachability.ts";
 import { suite } from "../support/suite.ts";
 
 const test = suite("reachability, rates and foreign firewalls");
@@ -48,8 +48,9 @@ test("verdicts are the four words", () => {
     "unreachable",
     "unreachable",
   ]);
-  const line = describe({ verdict: "refused", milliseconds: 1.25, address: "192.0.2.1", reason: "ECONNREFUSED" });
-  assert.is(line, "refused in 1.3 ms (192.0.2.1, ECONNREFUSED)");
+  const result = { verdict: "refused", milliseconds: 1.25, address: "192.0.2.1", reason: "ECONNREFUSED" } as const;
+  const line = unreachableText("a.example:80", result);
+  assert.is(line, "a.example:80 from inside the job: refused (192.0.2.1, ECONNREFUSED)");
 });
 
 test("rates out of bounds are refused", () => {

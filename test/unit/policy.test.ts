@@ -3,6 +3,7 @@ import { join } from "node:path";
 import * as assert from "uvu/assert";
 import type { SandboxSpec } from "../../sandbox/spec.ts";
 import { applyPolicy, type FolderRule, type LimitSettings, type Policy, refuseMoved } from "../../src/jobs/policy.ts";
+import { readConfig } from "../../src/server/config.ts";
 import { suite } from "../support/suite.ts";
 import { temporaryFolder } from "../support/temporary-folder.ts";
 
@@ -19,7 +20,7 @@ const none: LimitSettings = {
 };
 
 function policy(folders: readonly FolderRule[], rest: Partial<Policy> = {}): Policy {
-  return { defaults: none, maximum: none, folders, own: [], ...rest };
+  return { defaults: none, maximum: none, folders, own: [], network: readConfig(undefined).network, ...rest };
 }
 
 const argv = ["true"];

@@ -62,6 +62,17 @@ const additions = record({
   grants: fc.array(record({ source: text, target: text, writable: fc.boolean() })),
   seccomp: text,
   requestId: text,
+  network: fc.option(
+    record({
+      mode: fc.constantFrom(podium.NetworkMode.NONE, podium.NetworkMode.BRIDGE),
+      allow: fc.array(text),
+      deny: fc.array(text),
+      publish: fc.array(text),
+      rateBytesPerSecond: int64,
+      requireReachable: fc.array(text),
+    }),
+    { nil: undefined },
+  ),
 });
 
 test("a request of the RFD's client arrives whole, and all that was added is left at its default", () => {

@@ -7,6 +7,7 @@ import type { RequestIdentity } from "../../jobs/request-id.ts";
 import { auditAccepted } from "../audit/calls.ts";
 import { type CallContext, unary } from "../calls.ts";
 import { inBand } from "../failures.ts";
+import { networkWishOf } from "./network-wish.ts";
 
 export function starter(jobs: Jobs, context: CallContext): StarterServer {
   return { start: unary(context, "Start", (caller, request: StartRequest) => start(jobs, context, caller, request)) };
@@ -22,7 +23,8 @@ async function start(
     const failure = audit.failure();
     if (failure !== null) throw new Error(`nothing is started that cannot be written down: the audit log: ${failure}`);
     const { name, labels, seccomp } = request;
-    const wanted = { request: requestOf(request), name, labels, seccomp, repeatable: identityOf(request) };
+    const network = networkWishOf(request);
+    const wanted = { request: requestOf(request), name, labels, seccomp, network, repeatable: identityOf(request) };
     const job = await jobs.start(caller, wanted, (id) => auditAccepted(request, id));
     return { response: { $case: "success", value: { id: BigInt(job.id) } } };
   } catch (error) {
