@@ -20,6 +20,13 @@ export interface OutputLimit {
   readonly kill: boolean;
 }
 
+/** Of the file `log-index` of a job folder (init/log-index.ts). */
+export const logIndexFormat = {
+  head: "podium log-index 1      ",
+  recordBytes: 24,
+  mostRecords: 16_384,
+} as const;
+
 /** A host folder or file made visible inside: `source` is an absolute host path without links, `target` a guest path. */
 export interface Grant {
   readonly source: string;

@@ -2,15 +2,19 @@
 import type { OutputLimit } from "../spec.ts";
 import type { PollSet } from "../sys/poll.ts";
 import { LogFile } from "./log-file.ts";
+import { LogIndex } from "./log-index.ts";
 import { Output } from "./output.ts";
 
 const names = ["stdout", "stderr"] as const;
 
 export class Outputs {
   readonly streams: readonly [Output, Output];
+  readonly #index: LogIndex | null;
 
-  constructor(stdout: Output, stderr: Output) {
+  /** `index`: null where nothing is kept. */
+  constructor(stdout: Output, stderr: Output, index: LogIndex | null) {
     this.streams = [stdout, stderr];
+    this.#index = index;
   }
 
   watch(set: PollSet): void {
@@ -19,6 +23,12 @@ export class Outputs {
 
   advance(set: PollSet): void {
     for (const output of this.streams) output.advance(set);
+    this.#note();
+  }
+
+  #note(): void {
+    const [stdout, stderr] = this.streams;
+    this.#index?.note(stdout.log.size, stderr.log.size);
   }
 
   /** The stream that has grown over its limit, or null. */
@@ -47,13 +57,14 @@ export class Outputs {
       left = left.filter((output) => !output.drain());
     }
     for (const output of this.streams) output.shut();
+    this.#note();
+    this.#index?.close();
   }
 }
 
 /** Of a job folder in which `stdout` and `stderr` are. */
 export function outputsOf(folder: string, limit: OutputLimit): Outputs {
-  return new Outputs(
-    new Output(new LogFile(`${folder}/stdout`, limit)),
-    new Output(new LogFile(`${folder}/stderr`, limit)),
-  );
+  const stdout = new Output(new LogFile(`${folder}/stdout`, limit));
+  const stderr = new Output(new LogFile(`${folder}/stderr`, limit));
+  return new Outputs(stdout, stderr, stdout.log.isFifo ? null : LogIndex.open(folder));
 }

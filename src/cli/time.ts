@@ -25,3 +25,12 @@ export function localTime(date: Date): string {
   const day = [date.getFullYear(), two(date.getMonth() + 1), two(date.getDate())].join("-");
   return `${day} ${[date.getHours(), date.getMinutes(), date.getSeconds()].map(two).join(":")}`;
 }
+
+const written = /^\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d(?:\.\d{1,9})?)?(?:Z|[+-]\d\d:\d\d)?)?$/i;
+
+/** RFC 3339, or a part of it that begins with the date; without a zone it is local time. null: no time. */
+export function parseTime(text: string): Date | null {
+  if (!written.test(text)) return null;
+  const date = new Date(text.length === "2026-11-26".length ? `${text}T00:00` : text.replace(" ", "T"));
+  return Number.isNaN(date.getTime()) ? null : date;
+}

@@ -14,7 +14,12 @@ export interface LogPiece {
   readonly bytes: Buffer;
   /** Bytes just before `offset` that the job's output limit has freed; of such a piece `bytes` may be empty. */
   readonly gap: bigint;
+  /** When it was written; only with `timestamps`, and where it is known. */
+  readonly time: Date | undefined;
 }
+
+/** A point in time, or so many milliseconds before the server's now. */
+export type Moment = Date | { readonly agoMs: number };
 
 export interface LogSelection {
   /** Default: both. */
@@ -23,6 +28,12 @@ export interface LogSelection {
   readonly offset?: bigint | undefined;
   /** So many lines before the present end of each stream. */
   readonly tailLines?: bigint | undefined;
+  /** Nothing that was written before. */
+  readonly since?: Moment | undefined;
+  /** Nothing that was written later. */
+  readonly until?: Moment | undefined;
+  /** Tell of each piece when it was written. */
+  readonly timestamps?: boolean | undefined;
 }
 
 /** Output up to now. Throws JobFailure, CallFailure. */
@@ -32,7 +43,9 @@ export async function* logsOf(
   selection: LogSelection = {},
   signal?: AbortSignal,
 ): AsyncGenerator<LogPiece, void, undefined> {
-  yield* pieces(podium, { ...requestOf(id, selection), snapshot: true }, signal);
+  for await (const piece of pieces(podium, { ...requestOf(id, selection), snapshot: true }, signal)) {
+    if (tells(piece)) yield piece;
+  }
 }
 
 /**
@@ -45,21 +58,14 @@ export async function* followLogs(
   selection: LogSelection = {},
   signal?: AbortSignal,
 ): AsyncGenerator<LogPiece, void, undefined> {
-  const next = { stdout: selection.offset ?? 0n, stderr: selection.offset ?? 0n };
-  if (selection.tailLines !== undefined) {
-    for await (const piece of tail(podium, id, selection, selection.tailLines, signal)) {
-      next[piece.stream] = endOf(piece);
-      if (selection.tailLines > 0n) yield piece;
-    }
-  }
+  const place = new Place(id, selection);
   const patience = new Patience(podium);
   for (;;) {
     try {
-      const request = { ...requestOf(id, { stream: selection.stream }), ...offsetsOf(next, selection) };
-      for await (const piece of pieces(podium, request, signal)) {
+      for await (const piece of pieces(podium, place.request(), signal)) {
         patience.progress();
-        next[piece.stream] = endOf(piece);
-        yield piece;
+        place.take(piece);
+        if (tells(piece)) yield piece;
       }
       return;
     } catch (error) {
@@ -68,43 +74,68 @@ export async function* followLogs(
   }
 }
 
-/**
- * The last lines, as a call of its own: from then on the position in each stream is a number, which can be resumed at.
- * Of 0 lines one is read, and thrown away by the caller, for the sake of its offset.
- */
-function tail(podium: Podium, id: bigint, { stream }: LogSelection, lines: bigint, signal?: AbortSignal) {
-  return logsOf(podium, id, { stream, tailLines: lines > 0n ? lines : 1n }, signal);
+/** Where a reader is in each stream: the request that goes on there. */
+class Place {
+  readonly #id: bigint;
+  readonly #selection: LogSelection;
+  readonly #askedAt = performance.now();
+  #next: Partial<Record<StreamName, bigint>>;
+
+  constructor(id: bigint, selection: LogSelection) {
+    const { tailLines, since, offset = 0n } = selection;
+    this.#id = id;
+    this.#selection = selection;
+    // Else the server says where the streams begin, before anything else.
+    this.#next = tailLines === undefined && since === undefined ? { stdout: offset, stderr: offset } : {};
+  }
+
+  take({ stream, offset, bytes }: LogPiece): void {
+    this.#next = { ...this.#next, [stream]: offset + BigInt(bytes.length) };
+  }
+
+  request(): LogRequest {
+    const { stream, until, timestamps } = this.#selection;
+    const { stdout, stderr } = this.#next;
+    const known = (stream === "stderr" || stdout !== undefined) && (stream === "stdout" || stderr !== undefined);
+    const waitedMs = Math.floor(performance.now() - this.#askedAt);
+    if (!known) return requestOf(this.#id, this.#selection, waitedMs);
+    const rest = requestOf(this.#id, { stream, until, timestamps }, waitedMs);
+    return { ...rest, stdoutOffset: stdout ?? 0n, stderrOffset: stderr ?? 0n };
+  }
+}
+
+/** Not only where its stream begins. */
+function tells({ bytes, gap }: LogPiece): boolean {
+  return bytes.length > 0 || gap > 0n;
 }
 
 async function* pieces(podium: Podium, request: LogRequest, signal?: AbortSignal): AsyncGenerator<LogPiece> {
   for await (const { response } of serverStream(podium, LoggerService.log, request, signal)) {
-    const { stdout, stderr, offset, gap, stream: wireStream } = successOf(response);
-    if (stdout.length + stderr.length === 0 && gap === 0n) continue;
+    const { stdout, stderr, offset, gap, time, stream: wireStream } = successOf(response);
     const stream = stderr.length > 0 || wireStream === LogStream.STDERR ? "stderr" : "stdout";
-    yield { stream, offset, bytes: stream === "stdout" ? stdout : stderr, gap };
+    yield { stream, offset, bytes: stream === "stdout" ? stdout : stderr, gap, time };
   }
-}
-
-function endOf({ offset, bytes }: LogPiece): bigint {
-  return offset + BigInt(bytes.length);
 }
 
 const wireStreams = { stdout: LogStream.STDOUT, stderr: LogStream.STDERR } as const;
 
-function requestOf(id: bigint, selection: LogSelection): LogRequest {
-  const { stream, offset = 0n, tailLines } = selection;
+/** `waitedMs`: how long ago what is so many milliseconds ago was said. */
+function requestOf(id: bigint, selection: LogSelection, waitedMs = 0): LogRequest {
+  const { stream, offset = 0n, tailLines, since, until, timestamps = false } = selection;
+  const ago = (moment: Moment | undefined) =>
+    moment === undefined || moment instanceof Date ? undefined : BigInt(Math.floor(moment.agoMs) + waitedMs);
+  const at = (moment: Moment | undefined) => (moment instanceof Date ? moment : undefined);
   return {
     ...LogRequestMessage.create({ id }),
-    ...offsetsOf({ stdout: offset, stderr: offset }, selection),
+    // A stream that is not asked for has no offset.
+    stdoutOffset: stream === "stderr" ? 0n : offset,
+    stderrOffset: stream === "stdout" ? 0n : offset,
     stream: stream === undefined ? LogStream.UNSPECIFIED : wireStreams[stream],
     tailLines,
-  };
-}
-
-/** A stream that is not asked for has no offset. */
-function offsetsOf(next: Record<StreamName, bigint>, { stream }: LogSelection) {
-  return {
-    stdoutOffset: stream === "stderr" ? 0n : next.stdout,
-    stderrOffset: stream === "stdout" ? 0n : next.stderr,
+    since: at(since),
+    sinceAgoMs: ago(since),
+    until: at(until),
+    untilAgoMs: ago(until),
+    timestamps,
   };
 }

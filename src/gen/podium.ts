@@ -847,7 +847,28 @@ export interface LogRequest {
    * Begin so many lines before the present end of each stream; 0 sends only what is written from now on. Not together
    * with an offset. Default: begin at the offsets.
    */
-  tailLines?: bigint | undefined;
+  tailLines?:
+    | bigint
+    | undefined;
+  /**
+   * Begin with what was written at this time or later; where an offset or `tail_lines` is given too, the later place counts.
+   * Default: no such condition.
+   */
+  since:
+    | Date
+    | undefined;
+  /** End with what was written by this time. Default: no such condition. */
+  until:
+    | Date
+    | undefined;
+  /** Tell of each piece when it was written; pieces are cut where the time changes. Default: not told. */
+  timestamps: boolean;
+  /** The same as `since`, in milliseconds before the server's now. Not together with it. */
+  sinceAgoMs?:
+    | bigint
+    | undefined;
+  /** The same as `until`, in milliseconds before the server's now. Not together with it. */
+  untilAgoMs?: bigint | undefined;
 }
 
 /** One message of a log. */
@@ -864,7 +885,9 @@ export interface LogResponse {
 }
 
 /**
- * A piece of one stream; exactly one of `stdout` and `stderr` holds bytes, or a gap is told and none does. The pieces and
+ * A piece of one stream; exactly one of `stdout` and `stderr` holds bytes, or a gap is told and none does. Both streams
+ * together come in the order in which they were written. A request with `tail_lines` or a `since` is first answered with
+ * one message without bytes for each stream, whose offset says where the stream begins. The pieces and
  * gaps of a stream, put together in the order they came, are the file from the asked offset on. A piece of UTF-8 text never ends inside a character unless
  * the stream itself does.
  */
@@ -882,8 +905,13 @@ export interface LogSuccess {
    * freed. A client that knows nothing of gaps sees the later bytes follow the earlier ones. Default: none.
    */
   gap: bigint;
-  /** The stream that this message is of. Always set; needed where there is a gap with no bytes after it. */
+  /** The stream that this message is of. Always set; needed where a message has no bytes. */
   stream: LogStream;
+  /**
+   * When these bytes were written, as exactly as the job's index tells: some milliseconds in a burst, more in a long log.
+   * Only where `timestamps` are asked for, and not set where the index was lost to a full disk.
+   */
+  time: Date | undefined;
 }
 
 /** No output can be sent. */
@@ -2954,6 +2982,11 @@ function createBaseLogRequest(): LogRequest {
     stream: LogStream.UNSPECIFIED,
     snapshot: false,
     tailLines: undefined,
+    since: undefined,
+    until: undefined,
+    timestamps: false,
+    sinceAgoMs: undefined,
+    untilAgoMs: undefined,
   };
 }
 
@@ -2988,6 +3021,27 @@ export const LogRequest: MessageFns<LogRequest> = {
         throw new globalThis.Error("value provided for field message.tailLines of type int64 too large");
       }
       writer.uint32(160).int64(message.tailLines);
+    }
+    if (message.since !== undefined) {
+      Timestamp.encode(toTimestamp(message.since), writer.uint32(170).fork()).join();
+    }
+    if (message.until !== undefined) {
+      Timestamp.encode(toTimestamp(message.until), writer.uint32(178).fork()).join();
+    }
+    if (message.timestamps !== false) {
+      writer.uint32(184).bool(message.timestamps);
+    }
+    if (message.sinceAgoMs !== undefined) {
+      if (BigInt.asIntN(64, message.sinceAgoMs) !== message.sinceAgoMs) {
+        throw new globalThis.Error("value provided for field message.sinceAgoMs of type int64 too large");
+      }
+      writer.uint32(192).int64(message.sinceAgoMs);
+    }
+    if (message.untilAgoMs !== undefined) {
+      if (BigInt.asIntN(64, message.untilAgoMs) !== message.untilAgoMs) {
+        throw new globalThis.Error("value provided for field message.untilAgoMs of type int64 too large");
+      }
+      writer.uint32(200).int64(message.untilAgoMs);
     }
     return writer;
   },
@@ -3053,6 +3107,46 @@ export const LogRequest: MessageFns<LogRequest> = {
             message.tailLines = reader.int64() as bigint;
             continue;
           }
+          case 21: {
+            if (tag !== 170) {
+              break;
+            }
+
+            message.since = fromTimestamp(Timestamp.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 22: {
+            if (tag !== 178) {
+              break;
+            }
+
+            message.until = fromTimestamp(Timestamp.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 23: {
+            if (tag !== 184) {
+              break;
+            }
+
+            message.timestamps = reader.bool();
+            continue;
+          }
+          case 24: {
+            if (tag !== 192) {
+              break;
+            }
+
+            message.sinceAgoMs = reader.int64() as bigint;
+            continue;
+          }
+          case 25: {
+            if (tag !== 200) {
+              break;
+            }
+
+            message.untilAgoMs = reader.int64() as bigint;
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -3081,6 +3175,15 @@ export const LogRequest: MessageFns<LogRequest> = {
     message.snapshot = object.snapshot ?? false;
     message.tailLines = (object.tailLines !== undefined && object.tailLines !== null)
       ? BigInt(object.tailLines)
+      : undefined;
+    message.since = object.since ?? undefined;
+    message.until = object.until ?? undefined;
+    message.timestamps = object.timestamps ?? false;
+    message.sinceAgoMs = (object.sinceAgoMs !== undefined && object.sinceAgoMs !== null)
+      ? BigInt(object.sinceAgoMs)
+      : undefined;
+    message.untilAgoMs = (object.untilAgoMs !== undefined && object.untilAgoMs !== null)
+      ? BigInt(object.untilAgoMs)
       : undefined;
     return message;
   },
@@ -3175,6 +3278,7 @@ function createBaseLogSuccess(): LogSuccess {
     offset: 0n,
     gap: 0n,
     stream: LogStream.UNSPECIFIED,
+    time: undefined,
   };
 }
 
@@ -3206,6 +3310,9 @@ export const LogSuccess: MessageFns<LogSuccess> = {
     }
     if (message.stream !== LogStream.UNSPECIFIED) {
       writer.uint32(144).int32(logStreamToNumber(message.stream));
+    }
+    if (message.time !== undefined) {
+      Timestamp.encode(toTimestamp(message.time), writer.uint32(154).fork()).join();
     }
     return writer;
   },
@@ -3271,6 +3378,14 @@ export const LogSuccess: MessageFns<LogSuccess> = {
             message.stream = logStreamFromJSON(reader.int32());
             continue;
           }
+          case 19: {
+            if (tag !== 154) {
+              break;
+            }
+
+            message.time = fromTimestamp(Timestamp.decode(reader, reader.uint32()));
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -3294,6 +3409,7 @@ export const LogSuccess: MessageFns<LogSuccess> = {
     message.offset = (object.offset !== undefined && object.offset !== null) ? BigInt(object.offset) : 0n;
     message.gap = (object.gap !== undefined && object.gap !== null) ? BigInt(object.gap) : 0n;
     message.stream = object.stream ?? LogStream.UNSPECIFIED;
+    message.time = object.time ?? undefined;
     return message;
   },
 };

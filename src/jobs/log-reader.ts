@@ -1,13 +1,29 @@
-// Reads one output stream of a job from any offset, and follows it to the end without polling: the kernel tells when the
-// file has grown (inotify), the job tells when it is over.
+// Reads the output of a job from any offset, both streams in the order in which they were written, and follows it to the end
+// without polling: the kernel tells when a file has grown (inotify), the job tells when it is over.
 import { type FSWatcher, watch } from "node:fs";
+import { join } from "node:path";
+import { type StreamName, streams } from "./folder.ts";
+import { type IndexRecord, LogIndexReader, logIndexName } from "./log-index.ts";
 import { StreamFile, type StreamPiece } from "./stream-file.ts";
 
+export interface LogPiece extends StreamPiece {
+  readonly stream: StreamName;
+  /** When it was written, milliseconds since the epoch; 0: not known, or not asked for. */
+  readonly timeMs: number;
+}
+
+/** First byte wanted of a stream; beyond the present end, nothing comes until the stream has grown past it. */
+export type LogStarts = Readonly<Partial<Record<StreamName, number>>>;
+
 export interface LogRange {
-  /** First byte wanted; beyond the present end, nothing comes until the file has grown past it. */
-  readonly offset: number;
+  /** The streams that are wanted. */
+  readonly from: LogStarts;
   /** True: stop at the present end. */
   readonly snapshot: boolean;
+  /** Nothing that was written later, in milliseconds since the epoch. */
+  readonly untilMs?: number;
+  /** Each piece is of one time, and has it. */
+  readonly timed?: boolean;
 }
 
 /** Wakes whoever waits, also when the wake-up came before the wait. */
@@ -32,41 +48,131 @@ class Bell {
 }
 
 /**
- * The pieces of `path` from an offset on, at most 64 KiB each, none ending inside a UTF-8 character unless the stream does.
- * `ended` resolves when nobody can write to the file any more. Stops early when `signal` is aborted.
+ * The pieces of a job's output, at most 64 KiB each, none ending inside a UTF-8 character unless its stream does. `ended`
+ * resolves when nobody can write any more. Stops early when `signal` is aborted.
  */
 export async function* readLog(
-  path: string,
+  folder: string,
   range: LogRange,
   ended: Promise<void>,
   signal: AbortSignal,
-): AsyncGenerator<StreamPiece> {
+): AsyncGenerator<LogPiece> {
   const bell = new Bell();
-  const stream = { over: false };
+  const job = { over: range.snapshot };
   void ended.then(() => {
-    stream.over = true;
+    job.over = true;
     bell.ring();
   });
-  await using file = await StreamFile.open(path, range.offset);
-  const watcher = range.snapshot ? null : growthOf(path, bell);
+  await using log = await OrderedLog.open(folder, range);
+  using _watch = range.snapshot ? undefined : growth(folder, log, bell);
+  using _alarm = alarm(range.untilMs, bell);
   signal.addEventListener("abort", bell.ring);
   try {
-    const end = range.snapshot ? await file.size() : Number.POSITIVE_INFINITY;
     while (!signal.aborted) {
-      const over = stream.over || range.snapshot; // asked before reading: what is written later is read in the next round
-      const piece = await file.read(Math.min(await file.size(), end), over);
-      if (piece !== null) yield piece;
-      else if (over) return;
-      else await bell.wait();
+      const { over } = job; // asked before reading: what is written later is read in the next round
+      yield* log.pieces(over);
+      if (over || log.past) return;
+      await bell.wait();
     }
   } finally {
-    watcher?.close();
     signal.removeEventListener("abort", bell.ring);
   }
 }
 
-function growthOf(path: string, bell: Bell): FSWatcher {
-  const watcher = watch(path, bell.ring);
-  watcher.on("error", bell.ring);
-  return watcher;
+/** With an index what it tells of is there; without, the streams themselves are watched. */
+function growth(folder: string, log: OrderedLog, { ring }: Bell): Disposable {
+  const names: readonly string[] = streams;
+  const watcher: FSWatcher = watch(folder, (_event, name) => {
+    if (name === logIndexName || (!log.indexed && names.includes(name ?? ""))) ring();
+  });
+  watcher.on("error", ring);
+  return { [Symbol.dispose]: () => watcher.close() };
+}
+
+const longestTimerMs = 2 ** 31 - 1;
+
+function alarm(atMs: number | undefined, { ring }: Bell): Disposable | undefined {
+  const leftMs = (atMs ?? 0) - Date.now();
+  if (leftMs < 0) return undefined;
+  const timer = setTimeout(ring, Math.min(leftMs + 1, longestTimerMs));
+  return { [Symbol.dispose]: () => clearTimeout(timer) };
+}
+
+type Offsets = Readonly<Record<StreamName, number>>;
+
+/** Both streams of a job, as far as the index knows of them; without an index, as far as they are. */
+class OrderedLog implements AsyncDisposable {
+  readonly #files = new Map<StreamName, StreamFile>();
+  readonly #index: LogIndexReader;
+  readonly #untilMs: number;
+  readonly #timed: boolean;
+  /** Of the last record: how far the streams are given, and its time. */
+  #reached: Offsets = { stdout: 0, stderr: 0 };
+  #timeMs = 0;
+  /** False: the index is not there, or not any more. */
+  indexed = true;
+  /** There is nothing left of the time that is wanted. */
+  past = false;
+
+  private constructor(folder: string, { untilMs = Number.POSITIVE_INFINITY, timed = false }: LogRange) {
+    this.#index = new LogIndexReader(folder);
+    this.#untilMs = untilMs;
+    this.#timed = timed;
+  }
+
+  static async open(folder: string, range: LogRange): Promise<OrderedLog> {
+    const log = new OrderedLog(folder, range);
+    for (const stream of streams) {
+      const from = range.from[stream];
+      if (from !== undefined) log.#files.set(stream, await StreamFile.open(join(folder, stream), from));
+    }
+    return log;
+  }
+
+  /** What is there and has not been given yet. `over`: nothing more will come. */
+  async *pieces(over: boolean): AsyncGenerator<LogPiece> {
+    const due = Date.now() > this.#untilMs;
+    const records = this.#index.take();
+    this.indexed = records !== null;
+    const sizes = over || records === null ? await this.#sizes() : this.#reached;
+    const wanted = (records ?? [{ ...sizes, timeMs: 0 }]).filter(({ timeMs }) => timeMs <= this.#untilMs);
+    this.past ||= due || (records !== null && wanted.length < records.length);
+    for (const run of this.#runs(wanted)) yield* this.#read(run.stream, run.to, run.timeMs, false);
+    if (!over && !this.past) return;
+    const ends = this.past ? this.#reached : sizes;
+    for (const stream of this.#files.keys()) yield* this.#read(stream, ends[stream], this.#timeMs, true);
+  }
+
+  /** What grew one after the other. Without times, what one stream alone grew by is one. */
+  *#runs(records: readonly IndexRecord[]): Generator<{ stream: StreamName; to: number; timeMs: number }> {
+    let run: { stream: StreamName; to: number; timeMs: number } | null = null;
+    for (const record of records) {
+      for (const stream of this.#files.keys()) {
+        if (record[stream] <= this.#reached[stream]) continue;
+        if (run !== null && (this.#timed || run.stream !== stream)) yield run;
+        run = { stream, to: record[stream], timeMs: record.timeMs };
+        this.#reached = { ...this.#reached, [stream]: record[stream] };
+      }
+      this.#timeMs = record.timeMs;
+    }
+    if (run !== null) yield run;
+  }
+
+  async *#read(stream: StreamName, to: number, timeMs: number, last: boolean): AsyncGenerator<LogPiece> {
+    const file = this.#files.get(stream);
+    for (let piece = await file?.read(to, last); piece; piece = await file?.read(to, last)) {
+      yield { ...piece, stream, timeMs: this.#timed ? timeMs : 0 };
+    }
+  }
+
+  async #sizes(): Promise<Offsets> {
+    const sizes = { stdout: 0, stderr: 0 };
+    for (const [stream, file] of this.#files) sizes[stream] = await file.size();
+    return sizes;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#index[Symbol.dispose]();
+    for (const file of this.#files.values()) await file[Symbol.asyncDispose]();
+  }
 }

@@ -139,12 +139,18 @@ export async function collect(
   };
   for await (const { response } of stream) {
     if (response?.$case !== "success") throw new Error(`Log failed: ${response?.value.msg}`);
+    if (isBeginning(response.value)) continue;
     const { name, bytes, offset } = pieceOf(response.value);
     if (next[name] !== null && next[name] !== offset) throw new Error(`${name} jumps from ${next[name]} to ${offset}`);
     next[name] = offset + BigInt(bytes.length);
     pieces[name].push(bytes);
   }
   return { stdout: Buffer.concat(pieces.stdout), stderr: Buffer.concat(pieces.stderr) };
+}
+
+/** Only says where a stream begins. */
+function isBeginning({ stdout, stderr, gap }: LogSuccess): boolean {
+  return stdout.length + stderr.length === 0 && gap === 0n;
 }
 
 function pieceOf({ stdout, stderr, offset, gap, stream }: LogSuccess) {

@@ -58,3 +58,27 @@ test("a reader that has seen enough ends it without a word", root, async () => {
     assert.equal([code, stderr], [0, ""]);
   }
 });
+
+test("S11 -t, --since and --until; both streams in the order they were written", root, async () => {
+  await using server = await TestServer.start();
+  const script = "echo one; sleep 0.1; echo two >&2; sleep 0.1; printf thr; sleep 0.8; echo ee; echo four";
+  await server.podium("alice", ["run", "--", "sh", "-c", script]);
+  const both = await server.cli("alice", ["logs", "1"], { input: "" }).ended;
+  assert.is(String(both.stdout), "one\nthree\nfour\n");
+  const timed = await server.podium("alice", ["logs", "-t", "1"]);
+  const line = (text: string) => `\\d{4}-\\d\\d-\\d\\dT\\d\\d:\\d\\d:\\d\\d\\.\\d{3}Z ${text}\n`;
+  assert.match(timed.stdout, new RegExp(`^${line("one")}${line("three")}${line("four")}$`));
+  assert.match(timed.stderr, new RegExp(`^${line("two")}$`));
+  const [first = "", second = ""] = timed.stdout.split("\n").map((text) => text.slice(0, 24));
+  const logs = async (...args: string[]) =>
+    (await server.podium("alice", ["logs", "1", "--stream", "stdout", ...args])).stdout;
+  assert.is(await logs("--since", second), "three\nfour\n");
+  assert.is(await logs("--until", first), "one\n");
+  assert.is(await logs("--since", "1h", "--until", "0s", "-n", "1"), "four\n");
+  assert.is(await logs("-f", "--since", "1h"), "one\nthree\nfour\n");
+  assert.is(await logs("--until", "1h"), "");
+  assert.is(await logs("--until", "2020-01-01"), "");
+  const wrong = await server.podium("alice", ["logs", "1", "--since", "yesterday"]);
+  assert.equal([wrong.code, wrong.stdout], [125, ""]);
+  assert.match(wrong.stderr, /"yesterday" is neither a duration nor a time/);
+});

@@ -172,45 +172,90 @@ test("S10 a job cannot open its own job folder", root, async () => {
   assert.not.match(String(stdout).replace(/^hidden\n/, ""), new RegExp(server.data));
 });
 
-test(
-  "S11 tail, offset, snapshot and follow combine as documented (since and until are no options yet)",
-  root,
-  async () => {
-    await using server = await LiveServer.start();
-    const api = server.api();
-    const id = await api.startId("seq 1 5; printf six; sleep 0.4; echo; seq 7 8; sleep 1000");
-    await until("the first lines", () => server.jobFile(id, "stdout") === "1\n2\n3\n4\n5\nsix");
-    const now = (request: Parameters<Api["output"]>[0]) => textOf(api, { id, snapshot: true, ...request });
-    assert.is(await now({}), "1\n2\n3\n4\n5\nsix");
-    assert.is(await now({ tailLines: 0n }), "");
-    assert.is(await now({ tailLines: 1n }), "six");
-    assert.is(await now({ tailLines: 2n }), "5\nsix");
-    assert.is(await now({ tailLines: 6n }), "1\n2\n3\n4\n5\nsix");
-    assert.is(await now({ tailLines: 2n ** 63n - 1n }), "1\n2\n3\n4\n5\nsix");
-    assert.is(await now({ stdoutOffset: 9n }), "\nsix");
-    assert.is(await now({ stdoutOffset: 1_000n }), "");
-    const following = [
-      textOf(api, { id, tailLines: 0n }),
-      textOf(api, { id, tailLines: 1n }),
-      textOf(api, { id, stdoutOffset: 14n }),
-    ];
-    await until("the rest", () => server.jobFile(id, "stdout").endsWith("8\n"));
-    await api.stop({ id, graceMs: 0n });
-    assert.equal(await Promise.all(following), ["\n7\n8\n", "six\n7\n8\n", "7\n8\n"]);
-    assert.is(await textOf(api, { id, tailLines: 2n }), "7\n8\n");
-    const wrong: [Parameters<Api["output"]>[0], RegExp][] = [
-      [{ tailLines: -1n }, /^tail_lines: -1 is not a number of lines/],
-      [{ tailLines: 1n, stdoutOffset: 1n }, /^tail_lines: an offset is given too/],
-      [{ stdoutOffset: -1n }, /^stdout_offset: -1 is not an offset/],
-      [{ stderrOffset: 2n ** 63n - 1n }, /^stderr_offset: /],
-    ];
-    for (const [request, details] of wrong) {
-      const refusal = await failureOf(collect(api.log({ id, ...request })));
-      assert.is(refusal.code, status.INVALID_ARGUMENT);
-      assert.match(refusal.details, details);
-    }
-  },
-);
+test("S11 tail, offset, snapshot and follow combine as documented", root, async () => {
+  await using server = await LiveServer.start();
+  const api = server.api();
+  const id = await api.startId("seq 1 5; printf six; sleep 0.4; echo; seq 7 8; sleep 1000");
+  await until("the first lines", () => server.jobFile(id, "stdout") === "1\n2\n3\n4\n5\nsix");
+  const now = (request: Parameters<Api["output"]>[0]) => textOf(api, { id, snapshot: true, ...request });
+  assert.is(await now({}), "1\n2\n3\n4\n5\nsix");
+  assert.is(await now({ tailLines: 0n }), "");
+  assert.is(await now({ tailLines: 1n }), "six");
+  assert.is(await now({ tailLines: 2n }), "5\nsix");
+  assert.is(await now({ tailLines: 6n }), "1\n2\n3\n4\n5\nsix");
+  assert.is(await now({ tailLines: 2n ** 63n - 1n }), "1\n2\n3\n4\n5\nsix");
+  assert.is(await now({ stdoutOffset: 9n }), "\nsix");
+  assert.is(await now({ stdoutOffset: 1_000n }), "");
+  const following = [
+    textOf(api, { id, tailLines: 0n }),
+    textOf(api, { id, tailLines: 1n }),
+    textOf(api, { id, stdoutOffset: 14n }),
+  ];
+  await until("the rest", () => server.jobFile(id, "stdout").endsWith("8\n"));
+  await api.stop({ id, graceMs: 0n });
+  assert.equal(await Promise.all(following), ["\n7\n8\n", "six\n7\n8\n", "7\n8\n"]);
+  assert.is(await textOf(api, { id, tailLines: 2n }), "7\n8\n");
+  const wrong: [Parameters<Api["output"]>[0], RegExp][] = [
+    [{ tailLines: -1n }, /^tail_lines: -1 is not a number of lines/],
+    [{ tailLines: 1n, stdoutOffset: 1n }, /^tail_lines: an offset is given too/],
+    [{ stdoutOffset: -1n }, /^stdout_offset: -1 is not an offset/],
+    [{ stderrOffset: 2n ** 63n - 1n }, /^stderr_offset: /],
+  ];
+  for (const [request, details] of wrong) {
+    const refusal = await failureOf(collect(api.log({ id, ...request })));
+    assert.is(refusal.code, status.INVALID_ARGUMENT);
+    assert.match(refusal.details, details);
+  }
+});
+
+test("S11 since, until, tail, order and times of a job's output", root, async () => {
+  await using server = await LiveServer.start();
+  const api = server.api();
+  const id = await api.startId(
+    "echo o1; sleep 0.1; echo e1 >&2; sleep 0.1; echo o2; sleep 0.4; echo e2 >&2; sleep 0.1; printf 'o3\\no4\\n'; sleep 0.3; echo o5",
+  );
+  const following = ordered(api.log({ id, timestamps: true }));
+  await api.wait(id);
+  const all = await following;
+  assert.equal(all.texts, ["o1\n", "e1\n", "o2\n", "e2\n", "o3\no4\n", "o5\n"]);
+  for (const [i, time] of all.times.entries())
+    assert.ok(i === 0 || time - (all.times[i - 1] ?? 0) > 50, "times go with the pauses");
+  const middle = new Date(((all.times[2] ?? 0) + (all.times[3] ?? 0)) / 2);
+  const text = async (request: Parameters<Api["log"]>[0]) =>
+    (await ordered(api.log({ id, ...request }))).texts.join("").replaceAll("\n", " ");
+  assert.is(await text({}), "o1 e1 o2 e2 o3 o4 o5 ");
+  assert.is(await text({ since: middle }), "e2 o3 o4 o5 ");
+  assert.is(await text({ until: middle }), "o1 e1 o2 ");
+  assert.is(await text({ since: middle, tailLines: 1n }), "e2 o5 ");
+  assert.is(await text({ since: middle, tailLines: 9n, stream: LogStream.STDOUT }), "o3 o4 o5 ");
+  assert.is(await text({ until: middle, tailLines: 1n }), "e1 o2 ");
+  assert.is(await text({ since: new Date(all.times[1] ?? 0), until: middle }), "e1 o2 ");
+  assert.is(await text({ sinceAgoMs: 3_600_000n, untilAgoMs: 3_500_000n }), "");
+  assert.is(await text({ sinceAgoMs: 0n }), "");
+  const begins = api.log({ id, tailLines: 0n, snapshot: true });
+  const starts: string[] = [];
+  for await (const { response } of begins) {
+    if (response?.$case === "success") starts.push(`${response.value.stream} ${response.value.offset}`);
+  }
+  assert.equal(starts, ["LOG_STREAM_STDOUT 15", "LOG_STREAM_STDERR 6"]);
+  for (const request of [{ since: middle, sinceAgoMs: 1n }, { untilAgoMs: -1n }]) {
+    assert.is((await failureOf(collect(api.log({ id, ...request })))).code, status.INVALID_ARGUMENT);
+  }
+});
+
+/** Texts of a log in the order they came, and their times. */
+async function ordered(stream: ReturnType<Api["log"]>) {
+  const texts: string[] = [];
+  const times: number[] = [];
+  for await (const { response } of stream) {
+    if (response?.$case !== "success") throw new Error("no output");
+    const { stdout, stderr, time } = response.value;
+    if (stdout.length + stderr.length === 0) continue;
+    texts.push(String(stdout.length > 0 ? stdout : stderr));
+    times.push(time?.getTime() ?? 0);
+  }
+  return { texts, times };
+}
 
 test("a snapshot of a job that floods ends at the size of its beginning, a cut character with it", root, async () => {
   await using server = await LiveServer.start();

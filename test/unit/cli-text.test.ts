@@ -3,9 +3,10 @@ import * as assert from "uvu/assert";
 import { jobJson } from "../../src/cli/job-json.ts";
 import { jobLines, jobTable } from "../../src/cli/job-text.ts";
 import { encodeJson } from "../../src/cli/json.ts";
+import { TimedLines } from "../../src/cli/log-times.ts";
 import { columns } from "../../src/cli/output.ts";
 import { printable, shellWords } from "../../src/cli/printable.ts";
-import { ago, localTime, shortDuration } from "../../src/cli/time.ts";
+import { ago, localTime, parseTime, shortDuration } from "../../src/cli/time.ts";
 import { JobInfo } from "../../src/gen/podium.ts";
 import { suite } from "../support/suite.ts";
 
@@ -96,4 +97,26 @@ test("the table is cut at the width of the terminal, status leaves out what ther
   assert.equal(jobTable([job], now, 40)[1], "7         alice  RUNNING  10s ago  slee…");
   const fields = jobLines(job, now).map((line) => line.split(" ")[0]);
   assert.equal(fields, ["id", "user", "state", "command", "created"]);
+});
+
+test("S11 a time is RFC 3339 or local, from the day to the fraction of a second", () => {
+  assert.is(parseTime("2026-11-26T13:00:00.5Z")?.toISOString(), "2026-11-26T13:00:00.500Z");
+  assert.is(parseTime("2026-11-26T13:00:00+02:00")?.toISOString(), "2026-11-26T11:00:00.000Z");
+  assert.is(parseTime("2026-11-26")?.getTime(), new Date(2026, 10, 26).getTime());
+  assert.is(parseTime("2026-11-26 13:05")?.getTime(), new Date(2026, 10, 26, 13, 5).getTime());
+  for (const text of ["", "now", "2026", "2026-13-40", "26.11.2026", "2026-11-26T25:00:00Z"])
+    assert.is(parseTime(text), null, text);
+});
+
+test("S11 -t marks each line once, also one that comes in pieces or after a gap", () => {
+  const lines = new TimedLines();
+  const time = new Date("2026-11-26T13:00:00.000Z");
+  const of = (text: string, gap = 0n) => {
+    const piece = { stream: "stdout" as const, offset: 0n, bytes: Buffer.from(text), gap, time };
+    return String(lines.of(piece)).replaceAll("2026-11-26T13:00:00.000Z", "T");
+  };
+  assert.equal(
+    [of("a\nb"), of("c\n"), of("\n"), of("d"), of("e\n", 5n), of("")],
+    ["T a\nT b", "c\n", "T \n", "T d", "\nT e\n", ""],
+  );
 });

@@ -1,7 +1,8 @@
-import { appendFileSync, readdirSync, writeFileSync } from "node:fs";
+import { appendFileSync, readdirSync, unlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import * as assert from "uvu/assert";
+import { LogIndex } from "../../sandbox/init/log-index.ts";
 import { type LogRange, readLog } from "../../src/jobs/log-reader.ts";
 import { suite } from "../support/suite.ts";
 import { temporaryFolder } from "../support/temporary-folder.ts";
@@ -10,15 +11,20 @@ const test = suite("log reader");
 
 const never = new AbortController().signal;
 
-async function collect(
-  path: string,
-  range: Partial<LogRange>,
-  ended: Promise<void>,
-  signal = never,
-): Promise<string[]> {
+interface Range extends Omit<LogRange, "from"> {
+  readonly offset: number;
+}
+
+async function collect(folder: string, range: Partial<Range>, ended: Promise<void>, signal = never): Promise<string[]> {
   const pieces: string[] = [];
   let next: number | null = null;
-  for await (const { offset, bytes } of readLog(path, { offset: 0, snapshot: false, ...range }, ended, signal)) {
+  const { offset: from = 0, ...rest } = range;
+  for await (const { offset, bytes } of readLog(
+    folder,
+    { from: { stdout: from }, snapshot: false, ...rest },
+    ended,
+    signal,
+  )) {
     assert.ok(bytes.length > 0 && bytes.length <= 64 * 1024);
     assert.ok(next === null || next === offset, "no gap");
     next = offset + bytes.length;
@@ -35,11 +41,11 @@ function logIn(folder: string, text: string | Buffer): string {
 
 test("the log of an ended job is read whole, from any offset", async () => {
   using folder = temporaryFolder();
-  const path = logIn(folder.path, "hello world");
-  assert.equal(await collect(path, {}, Promise.resolve()), ["hello world"]);
-  assert.equal(await collect(path, { offset: 6 }, Promise.resolve()), ["world"]);
-  assert.equal(await collect(path, { offset: 11 }, Promise.resolve()), []);
-  assert.equal(await collect(path, { offset: 4000 }, Promise.resolve()), []);
+  logIn(folder.path, "hello world");
+  assert.equal(await collect(folder.path, {}, Promise.resolve()), ["hello world"]);
+  assert.equal(await collect(folder.path, { offset: 6 }, Promise.resolve()), ["world"]);
+  assert.equal(await collect(folder.path, { offset: 11 }, Promise.resolve()), []);
+  assert.equal(await collect(folder.path, { offset: 4000 }, Promise.resolve()), []);
 });
 
 test("what is written while one follows arrives, up to what was written just before the end", async () => {
@@ -49,7 +55,7 @@ test("what is written while one follows arrives, up to what was written just bef
   const ended = new Promise<void>((resolve) => {
     end = resolve;
   });
-  const following = collect(path, {}, ended);
+  const following = collect(folder.path, {}, ended);
   for (const text of ["b", "c"]) {
     await sleep(20);
     appendFileSync(path, text);
@@ -64,7 +70,7 @@ test("an offset beyond the end waits until the file gets there", async () => {
   using folder = temporaryFolder();
   const path = logIn(folder.path, "abc");
   const ended = sleep(80).then(() => {});
-  const following = collect(path, { offset: 5 }, ended);
+  const following = collect(folder.path, { offset: 5 }, ended);
   await sleep(20);
   appendFileSync(path, "defgh");
   assert.is((await following).join(""), "fgh");
@@ -74,7 +80,12 @@ test("a snapshot ends where the file ended when it began", async () => {
   using folder = temporaryFolder();
   const path = logIn(folder.path, Buffer.alloc(200_000, "x"));
   let length = 0;
-  for await (const { bytes } of readLog(path, { offset: 0, snapshot: true }, new Promise(() => {}), never)) {
+  for await (const { bytes } of readLog(
+    folder.path,
+    { from: { stdout: 0 }, snapshot: true },
+    new Promise(() => {}),
+    never,
+  )) {
     length += bytes.length;
     appendFileSync(path, Buffer.alloc(100_000, "y"));
   }
@@ -85,7 +96,7 @@ test("a character is held back until it is whole, or until nothing can follow", 
   using folder = temporaryFolder();
   const path = logIn(folder.path, Buffer.from([0x61, 0xe2, 0x82]));
   const ended = sleep(100).then(() => {});
-  const following = collect(path, {}, ended);
+  const following = collect(folder.path, {}, ended);
   await sleep(20);
   appendFileSync(path, Buffer.from([0xac, 0xc3]));
   assert.equal(await following, ["a", "\xe2\x82\xac", "\xc3"]);
@@ -93,16 +104,105 @@ test("a character is held back until it is whole, or until nothing can follow", 
 
 test("an aborted reader ends at once and leaves no descriptor", async () => {
   using folder = temporaryFolder();
-  const path = logIn(folder.path, "abc");
+  logIn(folder.path, "abc");
   const files = () => readdirSync("/proc/self/fd").length;
-  await collect(path, {}, Promise.resolve());
+  await collect(folder.path, {}, Promise.resolve());
   const before = files();
   const gone = new AbortController();
-  const following = Array.from({ length: 20 }, () => collect(path, {}, new Promise(() => {}), gone.signal));
+  const following = Array.from({ length: 20 }, () => collect(folder.path, {}, new Promise(() => {}), gone.signal));
   await sleep(30);
   assert.ok(files() > before + 10);
   gone.abort();
   assert.equal(new Set((await Promise.all(following)).map((pieces) => pieces.join(""))), new Set(["abc"]));
   await sleep(10);
   assert.ok(files() <= before + 2, `${before} descriptors became ${files()}`);
+});
+
+/** A job folder as init fills it. */
+class Writer {
+  readonly #folder: string;
+  readonly #sizes = { stdout: 0, stderr: 0 };
+  readonly #index: LogIndex | null;
+
+  constructor(folder: string) {
+    this.#folder = folder;
+    for (const name of ["stdout", "stderr"]) writeFileSync(join(folder, name), "");
+    this.#index = LogIndex.open(folder);
+  }
+
+  write(stream: "stdout" | "stderr", text: string): void {
+    appendFileSync(join(this.#folder, stream), text);
+    this.#sizes[stream] += text.length;
+    this.#index?.note(this.#sizes.stdout, this.#sizes.stderr);
+  }
+
+  close(): void {
+    this.#index?.close();
+  }
+}
+
+async function merged(folder: string, range: Partial<LogRange>, ended = Promise.resolve()): Promise<string[]> {
+  const texts: string[] = [];
+  const whole = { from: { stdout: 0, stderr: 0 }, snapshot: false, ...range };
+  for await (const { stream, bytes } of readLog(folder, whole, ended, never)) texts.push(`${stream}: ${bytes}`);
+  return texts;
+}
+
+test("S11 both streams come in the order in which they were written, from any offsets", async () => {
+  using folder = temporaryFolder();
+  const job = new Writer(folder.path);
+  const ended = sleep(150).then(() => job.close());
+  const live = merged(folder.path, {}, ended);
+  for (let n = 0; n < 3; n++) {
+    job.write("stderr", `e${n}`);
+    job.write("stdout", `o${n}`);
+    await sleep(n * 15);
+  }
+  const all = ["stderr: e0", "stdout: o0", "stderr: e1", "stdout: o1", "stderr: e2", "stdout: o2"];
+  await ended;
+  assert.equal(await live, all);
+  assert.equal(await merged(folder.path, {}), all);
+  assert.equal(await merged(folder.path, { from: { stdout: 2, stderr: 3 } }), [
+    "stderr: 1",
+    "stdout: o1",
+    "stderr: e2",
+    "stdout: o2",
+  ]);
+  assert.equal(await merged(folder.path, { from: { stdout: 0 } }), ["stdout: o0o1o2"]);
+});
+
+test("S11 with times each piece has its own; `untilMs` ends a follow at its time", async () => {
+  using folder = temporaryFolder();
+  const job = new Writer(folder.path);
+  job.write("stdout", "a");
+  await sleep(30);
+  const middle = Date.now();
+  await sleep(30);
+  job.write("stdout", "b");
+  const times: number[] = [];
+  const range = { from: { stdout: 0 }, snapshot: true, timed: true };
+  for await (const { timeMs } of readLog(folder.path, range, new Promise(() => {}), never)) times.push(timeMs);
+  assert.is(times.length, 2);
+  assert.ok((times[0] ?? 0) < middle && (times[1] ?? 0) > middle);
+  assert.equal(await merged(folder.path, { untilMs: middle }, new Promise(() => {})), ["stdout: a"]);
+  const soon = merged(folder.path, { untilMs: Date.now() + 100 }, new Promise(() => {}));
+  await sleep(20);
+  job.write("stderr", "c");
+  assert.equal(await soon, ["stdout: ab", "stderr: c"]);
+  job.close();
+});
+
+test("a log whose index is lost in the middle is followed on", async () => {
+  using folder = temporaryFolder();
+  const job = new Writer(folder.path);
+  const ended = sleep(200).then(() => {});
+  const following = merged(folder.path, {}, ended);
+  job.write("stdout", "a");
+  await sleep(30);
+  unlinkSync(join(folder.path, "log-index"));
+  await sleep(30);
+  appendFileSync(join(folder.path, "stdout"), "b");
+  appendFileSync(join(folder.path, "stderr"), "c");
+  assert.equal((await following).join(" "), "stdout: a stdout: b stderr: c");
+  job.close();
 });
