@@ -1,7 +1,9 @@
 // From what somebody asked for to a complete SandboxSpec. Every refusal names the field and the mend, before anything is made.
 import { realpathSync, statSync } from "node:fs";
 import { posix } from "node:path";
+import { type Capability, capabilitiesNamed } from "./capabilities.ts";
 import { inodesFor } from "./scratch-size.ts";
+import type { SeccompNeeds } from "./seccomp/programs.ts";
 import type { Grant, Limits, Names, Network, Rootfs, RootfsMode, SandboxSpec, TmpfsMount } from "./spec.ts";
 
 /** Sizes: 0 or absent is the default. */
@@ -20,6 +22,8 @@ export interface JobRequest {
   readonly cwd?: string;
   readonly hostname?: string;
   readonly user?: { readonly uid: number; readonly gid: number };
+  /** Names with or without `CAP_`, or `oci-default`. */
+  readonly capabilities?: readonly string[];
   readonly rootfs?: RootfsRequest;
   readonly grants?: readonly Grant[];
   readonly tmpfs?: readonly TmpfsMount[];
@@ -77,6 +81,7 @@ export function specOf(request: JobRequest, surroundings: Surroundings): Sandbox
     cwd: guestPath("cwd", request.cwd ?? "/"),
     hostname: hostname(request.hostname ?? surroundings.defaultHostname),
     user: user(request.user ?? { uid: 0, gid: 0 }),
+    capabilities: capabilitiesOf(request),
     rootfs: request.rootfs === undefined ? null : rootfs(request.rootfs),
     grants: (request.grants ?? []).map(grant),
     tmpfs: (request.tmpfs ?? []).map(tmpfs),
@@ -88,6 +93,21 @@ export function specOf(request: JobRequest, surroundings: Surroundings): Sandbox
     seccomp: surroundings.seccomp,
     stdin: request.stdin === true ? "stream" : "null",
   };
+}
+
+/** What the filters of the job depend on beside the profile (seccompPrograms). Throws RequestError. */
+export function filterNeeds(request: JobRequest): SeccompNeeds {
+  return { capabilities: capabilitiesOf(request), writableGrants: writesHost(request) };
+}
+
+function writesHost({ grants = [], rootfs }: JobRequest): boolean {
+  return grants.some((grant) => grant.writable) || rootfs?.mode === "rw";
+}
+
+function capabilitiesOf(request: JobRequest): Capability[] {
+  const found = capabilitiesNamed(request.capabilities ?? [], writesHost(request));
+  if (Array.isArray(found)) return found;
+  throw new RequestError("cap_add", `${JSON.stringify(found.name)} ${found.reason}`, found.mend);
 }
 
 function limitsOf({ cpus = 0, memoryBytes = 0, ioBytesPerSecond = 0, pids = 0 }: JobRequest): Limits {

@@ -1,5 +1,6 @@
 // What one sandbox is: plain data, ready to send to the zygote as JSON. It is complete and already checked: the zygote
 // and init trust it, so whoever builds it (src/) validates first.
+import type { Capability } from "./capabilities.ts";
 
 /** Limits of one job. 0 means "no limit" except where noted. */
 export interface Limits {
@@ -69,6 +70,8 @@ export interface SandboxSpec {
   readonly hostname: string;
   /** Ids as the job sees them, 0 to 65535. */
   readonly user: { readonly uid: number; readonly gid: number };
+  /** Of the job's own user namespace; the bounding set holds these and no others. */
+  readonly capabilities: readonly Capability[];
   /** null: the read-only view of the host's /usr. */
   readonly rootfs: Rootfs | null;
   readonly grants: readonly Grant[];

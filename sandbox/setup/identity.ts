@@ -1,6 +1,8 @@
+import { capabilityMask } from "../capabilities.ts";
+import type { SandboxSpec } from "../spec.ts";
 import { dropGroups, setCapabilities, setIds, setUmask } from "../sys/credentials.ts";
 import { CLONE_NEWUSER, setns } from "../sys/namespaces.ts";
-import { dropBoundingCapability, setNoNewPrivileges } from "../sys/process.ts";
+import { dropBoundingCapability, raiseAmbientCapability, setNoNewPrivileges } from "../sys/process.ts";
 import type { Context } from "./context.ts";
 
 const usualUmask = 0o022;
@@ -11,14 +13,27 @@ const capabilityNumbers = 64;
 export function becomeJobUser({ userNamespace, spec }: Context): void {
   dropGroups();
   setns(userNamespace, CLONE_NEWUSER);
-  // Entering gave a full bounding set of the new namespace; while the process still has CAP_SETPCAP there, empty it.
-  for (let n = 0; n < capabilityNumbers; n++) if (!dropBoundingCapability(n)) break;
+  // Entering gave a full bounding set of the new namespace; while the process still has CAP_SETPCAP there, take from it.
+  limitBounding(capabilityMask(spec.capabilities));
   setIds(spec.user.uid, spec.user.gid);
   setUmask(usualUmask);
 }
 
-/** Permitted, effective, inheritable and with them ambient: empty. Nothing that is exec'd can bring any back. */
-export function dropPrivileges(): void {
-  setCapabilities(0n);
+function limitBounding(kept: bigint): void {
+  for (let n = 0; n < capabilityNumbers; n++) {
+    if (((kept >> BigInt(n)) & 1n) === 0n && !dropBoundingCapability(n)) break;
+  }
+}
+
+/**
+ * Exactly the capabilities asked for, none unless they were. As OCI runtimes do: root has them permitted and effective, and
+ * exec gives them to it again; another user has them inheritable and ambient too, or exec would take them. Whatever is
+ * exec'd, no_new_privs adds none.
+ */
+export function setPrivileges({ user, capabilities }: SandboxSpec): void {
+  const mask = capabilityMask(capabilities);
+  setCapabilities(mask, user.uid === 0 ? 0n : mask);
+  if (user.uid !== 0)
+    for (let n = 0; n < capabilityNumbers; n++) if ((mask >> BigInt(n)) & 1n) raiseAmbientCapability(n);
   setNoNewPrivileges();
 }

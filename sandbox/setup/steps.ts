@@ -7,7 +7,7 @@ import { closeFrom, dupClosedOnExec, write } from "../sys/descriptors.ts";
 import { execve, exitNow } from "../sys/process.ts";
 import { installSeccompFilter } from "../sys/seccomp-filter.ts";
 import { type Context, statusDescriptor } from "./context.ts";
-import { becomeJobUser, dropPrivileges } from "./identity.ts";
+import { becomeJobUser, setPrivileges } from "./identity.ts";
 import { enterNamespaces, nameHost, resetOomScore } from "./namespaces.ts";
 import { execRefusal, findProgram } from "./program.ts";
 import { enterRoot } from "./root.ts";
@@ -60,10 +60,10 @@ function setUp(context: Context): string {
   step("signals", resetSignals);
   step("user", () => becomeJobUser(context));
   step("keyring", leaveSessionKeyring);
-  // From here on paths of the request are looked up: neither with a capability nor with a descriptor of the host to go
+  // From here on paths of the request are looked up: with no capability but the job's, and no descriptor of the host to go
   // through, as in `--cwd /proc/self/fd/7` (CVE-2024-21626).
   step("descriptors", () => closeFrom(statusDescriptor + 1));
-  step("capabilities", dropPrivileges);
+  step("capabilities", () => setPrivileges(context.spec));
   step("cwd", () => enterWorkingDirectory(context.spec.cwd));
   return home;
 }

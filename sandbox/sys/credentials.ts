@@ -22,16 +22,17 @@ export function setIds(uid: number, gid: number): void {
 const LINUX_CAPABILITY_VERSION_3 = 0x20080522;
 
 /**
- * int capset(hdr, data); capset(2). Permitted, effective and inheritable become exactly `mask` (bit n = capability n);
- * the ambient set, which the kernel keeps a subset of both, shrinks with them.
+ * int capset(hdr, data); capset(2). Effective and permitted become exactly `permitted` (bit n = capability n); the ambient
+ * set, which the kernel keeps a subset of permitted and inheritable, shrinks with them.
  */
-export function setCapabilities(mask: bigint): void {
+export function setCapabilities(permitted: bigint, inheritable = permitted): void {
   const header = Buffer.alloc(8);
   header.writeUInt32LE(LINUX_CAPABILITY_VERSION_3, 0);
   const data = Buffer.alloc(24);
   for (const half of [0, 1]) {
-    const bits = Number((mask >> BigInt(32 * half)) & 0xffffffffn);
-    for (const set of [0, 1, 2]) data.writeUInt32LE(bits, half * 12 + set * 4);
+    const bits = (mask: bigint) => Number((mask >> BigInt(32 * half)) & 0xffffffffn);
+    for (const set of [0, 1]) data.writeUInt32LE(bits(permitted), half * 12 + set * 4);
+    data.writeUInt32LE(bits(inheritable), half * 12 + 8);
   }
   check(c.capset(header, data), "capset");
 }

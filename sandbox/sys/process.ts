@@ -99,6 +99,8 @@ export function setsid(): void {
 const PR_SET_DUMPABLE = 4;
 const PR_CAPBSET_DROP = 24;
 const PR_SET_NO_NEW_PRIVS = 38;
+const PR_CAP_AMBIENT = 47;
+const PR_CAP_AMBIENT_RAISE = 2;
 
 /** prctl(PR_SET_DUMPABLE, 0): no core, no ptrace, /proc/PID owned by host root. */
 export function setUndumpable(): void {
@@ -108,6 +110,12 @@ export function setUndumpable(): void {
 /** prctl(PR_SET_NO_NEW_PRIVS, 1). */
 export function setNoNewPrivileges(): void {
   check(c.prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), "prctl(PR_SET_NO_NEW_PRIVS)");
+}
+
+/** prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, n): the capability must be permitted and inheritable. */
+export function raiseAmbientCapability(capability: number): void {
+  const result = c.prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, capability, 0, 0);
+  check(result, "prctl(PR_CAP_AMBIENT_RAISE)", String(capability));
 }
 
 /** prctl(PR_CAPBSET_DROP, n). Returns false when the kernel does not know capability n. */

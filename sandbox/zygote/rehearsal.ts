@@ -29,7 +29,7 @@ const kinds = { mnt: CLONE_NEWNS, uts: CLONE_NEWUTS, ipc: CLONE_NEWIPC, net: CLO
 
 /** Through JSON, as requests come: V8 tells objects apart by how they were made. */
 const spec: SandboxSpec = JSON.parse(`{
-  "argv": ["true"], "env": { "PATH": "/usr/bin:/bin" }, "cwd": "/", "hostname": "rehearsal", "user": { "uid": 0, "gid": 0 },
+  "argv": ["true"], "env": { "PATH": "/usr/bin:/bin" }, "cwd": "/", "hostname": "rehearsal", "user": { "uid": 0, "gid": 0 }, "capabilities": [],
   "rootfs": null, "grants": [], "tmpfs": [], "network": { "kind": "none" },
   "limits": { "cpus": 0, "memoryBytes": 0, "ioBytesPerSecond": 0, "pids": 512 },
   "timeoutMs": 0, "output": { "bytes": 1073741824, "kill": false }, "seccomp": [], "stdin": "null"

@@ -15,6 +15,7 @@ export function jobJson(job: JobInfo): Json {
     command: job.command,
     limits: limitsJson(job.limits),
     usage: usageJson(job.usage),
+    capabilities: job.capabilities,
     labels: job.labels,
     network: networkJson(job.network),
   };

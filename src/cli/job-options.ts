@@ -30,6 +30,7 @@ export interface JobOptions extends NetworkFlags {
   readonly user?: { uid: number; gid: number };
   readonly hostname?: string;
   readonly seccomp: string;
+  readonly capAdd?: string[];
 }
 
 function size(text: string): number {
@@ -116,6 +117,7 @@ export function addJobOptions(command: Command): Command {
     .option("-w, --cwd <DIR>", "folder it starts in (default /)")
     .option("-u, --user <UID[:GID]>", "user it runs as inside (default 0)", userIds)
     .option("--hostname <NAME>", "its host name")
+    .option("--cap-add <NAME>", "capability inside its user namespace, or oci-default; repeatable", another)
     .option("--seccomp <PROFILE>", "default, unconfined, or an OCI profile in a file", "default");
 }
 
@@ -140,6 +142,7 @@ export function requestOf(argv: readonly string[], options: JobOptions, stdin: b
     ...(options.rootfs && { rootfs: localRootfs(options.rootfs, options.rootfsSize) }),
     ...(options.dir && { grants: options.dir.map(localGrant) }),
     ...(options.tmpfs && { tmpfs: options.tmpfs }),
+    ...(options.capAdd && { capabilities: options.capAdd }),
     ...(options.cpus !== undefined && { cpus: options.cpus }),
     ...(options.memory !== undefined && { memoryBytes: options.memory }),
     ...(options.io !== undefined && { ioBytesPerSecond: options.io }),

@@ -15,6 +15,7 @@ export function jobLines(job: JobInfo, now: Date): string[] {
     ["state", stateOf(job, now)],
     ["outcome", job.outcome === undefined ? "" : `${job.outcome.cause}: ${job.outcome.message}`],
     ["command", shellWords(job.command)],
+    ["capabilities", job.capabilities.join(" ")],
     ["created", timeOf(job.createdAt, now)],
     ["started", timeOf(job.startedAt, now)],
     ["finished", timeOf(job.finishedAt, now)],

@@ -1,5 +1,5 @@
 import { Command } from "commander";
-import { specOf } from "../../sandbox/request.ts";
+import { filterNeeds, specOf } from "../../sandbox/request.ts";
 import { type SeccompChoice, seccompPrograms } from "../../sandbox/seccomp/programs.ts";
 import type { ExitRecord } from "../../sandbox/spec.ts";
 import { runLocally } from "../local/run.ts";
@@ -28,9 +28,9 @@ async function runSandbox(argv: string[], options: JobOptions): Promise<void> {
       "--output-limit: of output that goes straight through nothing is kept",
       "end the job at its limit with SIZE:kill",
     );
-  const writableGrants = (options.dir ?? []).some((grant) => grant.writable) || options.rootfs?.mode === "rw";
-  const seccomp = seccompPrograms(seccompChoice(options.seccomp), { capabilities: [], writableGrants });
-  const spec = specOf(requestOf(argv, options, true), {
+  const request = requestOf(argv, options, true);
+  const seccomp = seccompPrograms(seccompChoice(options.seccomp), filterNeeds(request));
+  const spec = specOf(request, {
     defaultHostname: "sandbox",
     network: { kind: "none" },
     seccomp,

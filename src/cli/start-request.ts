@@ -47,6 +47,7 @@ export function startRequestOf(what: Runnable, options: StartOptions, stdin: boo
     labels: labelsOf(options.label),
     grants: (options.dir ?? []).map(grantOf),
     tmpfs: (options.tmpfs ?? []).map(({ target, sizeBytes }) => ({ target, sizeBytes: BigInt(sizeBytes) })),
+    capAdd: options.capAdd ?? [],
     seccomp: seccompOf(options.seccomp),
     network: networkOptionsOf(options),
   });

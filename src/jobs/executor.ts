@@ -13,7 +13,7 @@ import { preparePlacement, removePlacement, sweepJobs } from "../../sandbox/cgro
 import { readPlanFile } from "../../sandbox/cgroup/plan-file.ts";
 import { ControlClient } from "../../sandbox/init/client.ts";
 import { prepareRecord, writeRecord } from "../../sandbox/init/record.ts";
-import { type JobRequest, RequestError, specOf } from "../../sandbox/request.ts";
+import { filterNeeds, type JobRequest, RequestError, specOf } from "../../sandbox/request.ts";
 import { ProfileError } from "../../sandbox/seccomp/errors.ts";
 import { type SeccompChoice, seccompPrograms } from "../../sandbox/seccomp/programs.ts";
 import type { ExitRecord, Limits, SandboxSpec, Usage } from "../../sandbox/spec.ts";
@@ -83,8 +83,7 @@ export class Executor {
   /** Checks a request completely. Throws InvalidRequest or Unenforceable before any side effect. */
   check(request: JobRequest, seccomp: SeccompChoice, defaultHostname: string): CheckedJob {
     try {
-      const writableGrants = (request.grants ?? []).some((grant) => grant.writable) || request.rootfs?.mode === "rw";
-      const programs = seccompPrograms(seccomp, { capabilities: [], writableGrants });
+      const programs = seccompPrograms(seccomp, filterNeeds(request));
       const spec = specOf(request, { defaultHostname, network: { kind: "none" }, seccomp: programs });
       const disks = disksOf(spec);
       this.#checkLimits(spec.limits, disks);

@@ -15,6 +15,8 @@ export interface JobMeta {
   readonly createdAtMs: number;
   readonly command: readonly string[];
   readonly limits: Limits;
+  /** Absent in folders that older servers made. */
+  readonly capabilities?: readonly string[];
   readonly timeoutMs: number;
   readonly output: OutputLimit;
   readonly stdin: boolean;

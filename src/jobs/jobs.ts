@@ -2,6 +2,7 @@
 import { setTimeout } from "node:timers/promises";
 import type { JobRequest } from "../../sandbox/request.ts";
 import type { ExitRecord, Usage } from "../../sandbox/spec.ts";
+import { refuseCapabilities } from "./capability-rules.ts";
 import type { Data } from "./data.ts";
 import { Interrupted, InvalidRequest, NotAllowed, NotRunning, StartFailed, StepFailed } from "./errors.ts";
 import { type CheckedJob, Executor } from "./executor.ts";
@@ -112,6 +113,7 @@ export class Jobs {
     const request = applyPolicy(wanted.request, this.#policy, caller.user);
     const checked = this.#executor.check(request, seccompChoice(caller, wanted.seccomp), "podium");
     refuseMoved(request, checked.spec);
+    refuseCapabilities(this.#policy.capabilities, caller.user, checked.spec);
     const network = await this.#networks.acquire(wanted.network, checked.spec.hostname);
     const job = this.#accept(caller, wanted, checked, network);
     accepted(job.id);
@@ -285,6 +287,7 @@ function metaOf(id: number, caller: Caller, wanted: NewJob, { spec }: CheckedJob
     createdAtMs: Date.now(),
     command: spec.argv,
     limits: spec.limits,
+    capabilities: spec.capabilities,
     timeoutMs: spec.timeoutMs,
     output: spec.output,
     stdin: spec.stdin === "stream",

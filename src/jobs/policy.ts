@@ -2,6 +2,7 @@
 import { realpathSync } from "node:fs";
 import type { JobRequest } from "../../sandbox/request.ts";
 import type { SandboxSpec } from "../../sandbox/spec.ts";
+import type { CapabilityRule } from "./capability-rules.ts";
 import { InvalidRequest, NotAllowed } from "./errors.ts";
 import type { NetworkChoices } from "./network-request.ts";
 
@@ -29,6 +30,7 @@ export interface Policy {
   readonly defaults: LimitSettings;
   readonly maximum: LimitSettings;
   readonly folders: readonly FolderRule[];
+  readonly capabilities: readonly CapabilityRule[];
   /** Podium's own files and folders: nobody may name what holds one or lies in one, whatever the rules say. */
   readonly own: readonly string[];
   readonly network: NetworkChoices;

@@ -5,6 +5,7 @@ import { resolve } from "node:path";
 import { z } from "zod";
 import { parseDuration, parseSize } from "../../sandbox/units.ts";
 import type { LimitSettings, Policy } from "../jobs/policy.ts";
+import { capabilityRules } from "./config-capabilities.ts";
 import { defaultOutput, mostOutputBytes } from "./config-output.ts";
 import { units } from "./config-units.ts";
 import { networkShape } from "./network-config.ts";
@@ -66,6 +67,7 @@ const configShape = z
     defaults: defaultsShape.prefault({}).describe("Limits of a job that asks for none; 0 = none."),
     maximum: maximumShape.prefault({}).describe("Upper bounds of what a job may ask for; 0 = none."),
     audit: auditShape.prefault({}).describe("The audit log, DATA/audit."),
+    capabilities: capabilityRules,
     folders: z.array(folderShape).default([]).describe("Host folders that users may name. Default: none."),
     network: networkShape.prefault({}).describe("Networks of jobs (docs/network.md)."),
   })
@@ -109,9 +111,12 @@ function readJson(file: string): unknown {
 }
 
 /** Folders are looked up once: a link that somebody puts in place of one later leads nowhere. `own`: DATA and keys. */
-export function policyOf({ defaults, maximum, folders, network }: Config, own: readonly string[]): Policy {
+export function policyOf(
+  { defaults, maximum, capabilities, folders, network }: Config,
+  own: readonly string[],
+): Policy {
   const rules = folders.map((rule) => ({ ...rule, path: resolved(rule.path) }));
-  return { defaults, maximum, folders: rules, own: own.map(resolved), network };
+  return { defaults, maximum, capabilities, folders: rules, own: own.map(resolved), network };
 }
 
 function resolved(path: string): string {

@@ -29,6 +29,7 @@ export function jobInfo(job: Job, usage: Usage): JobInfo {
     startedAt: job.startedAtMs === 0 ? undefined : new Date(job.startedAtMs),
     finishedAt: outcome === null ? undefined : new Date(outcome.finishedAtMs),
     command: [...meta.command],
+    capabilities: [...(meta.capabilities ?? [])],
     limits: limitsOf(meta.limits, meta.timeoutMs, meta.output),
     usage: usageOf(usage),
     pid: BigInt(job.pid),

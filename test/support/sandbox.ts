@@ -9,7 +9,7 @@ import { findPlacement } from "../../sandbox/cgroup/find-placement.ts";
 import type { CgroupPlan } from "../../sandbox/cgroup/group.ts";
 import { preparePlacement, removePlacement, sweepJobs } from "../../sandbox/cgroup/placement.ts";
 import { ControlClient } from "../../sandbox/init/client.ts";
-import { type JobRequest, specOf } from "../../sandbox/request.ts";
+import { filterNeeds, type JobRequest, specOf } from "../../sandbox/request.ts";
 import { type SeccompChoice, seccompPrograms } from "../../sandbox/seccomp/programs.ts";
 import type { ExitRecord, SandboxSpec } from "../../sandbox/spec.ts";
 import { idLocks, ZygoteClient } from "../../sandbox/zygote/client.ts";
@@ -211,15 +211,12 @@ export class TestZygote implements AsyncDisposable {
 }
 
 function specFor({ seccomp = { kind: "default" }, bound: _, ...request }: TestRequest): SandboxSpec {
-  const writableGrants = (request.grants ?? []).some(({ writable }) => writable) || request.rootfs?.mode === "rw";
-  return specOf(
-    { argv: [], ...request },
-    {
-      defaultHostname: "sandbox",
-      network: { kind: "none" },
-      seccomp: seccompPrograms(seccomp, { capabilities: [], writableGrants }),
-    },
-  );
+  const asked = { argv: [], ...request };
+  return specOf(asked, {
+    defaultHostname: "sandbox",
+    network: { kind: "none" },
+    seccomp: seccompPrograms(seccomp, filterNeeds(asked)),
+  });
 }
 
 /** Throws when there is no exit record: init was killed. */

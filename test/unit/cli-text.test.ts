@@ -33,6 +33,7 @@ test("a job of which little is known has the keys of the contract all the same",
     startedAt: null,
     finishedAt: null,
     command: [],
+    capabilities: [],
     limits: {
       cpus: 0,
       memoryBytes: 0,

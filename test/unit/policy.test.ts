@@ -20,7 +20,15 @@ const none: LimitSettings = {
 };
 
 function policy(folders: readonly FolderRule[], rest: Partial<Policy> = {}): Policy {
-  return { defaults: none, maximum: none, folders, own: [], network: readConfig(undefined).network, ...rest };
+  return {
+    defaults: none,
+    maximum: none,
+    capabilities: [],
+    folders,
+    own: [],
+    network: readConfig(undefined).network,
+    ...rest,
+  };
 }
 
 const argv = ["true"];

@@ -61,6 +61,7 @@ const additions = record({
   tmpfs: fc.array(record({ target: text, sizeBytes: int64 })),
   grants: fc.array(record({ source: text, target: text, writable: fc.boolean() })),
   seccomp: text,
+  capAdd: fc.array(text),
   requestId: text,
   network: fc.option(
     record({

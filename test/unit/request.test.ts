@@ -26,6 +26,7 @@ test("what is not asked for is the contract's default", () => {
     cwd: "/",
     hostname: "sandbox",
     user: { uid: 0, gid: 0 },
+    capabilities: [],
     rootfs: null,
     grants: [],
     tmpfs: [],

@@ -72,6 +72,7 @@ function requestOf(request: StartRequest): JobRequest {
     outputBytes: amount("output_limit", request.outputLimit),
     outputKill: request.outputKill,
     stdin: request.stdin,
+    capabilities: request.capAdd,
     ...(cwd !== "" && { cwd }),
     ...(hostname !== "" && { hostname }),
     ...(user && { user }),
