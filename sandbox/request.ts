@@ -67,6 +67,8 @@ export interface Surroundings {
   readonly names?: Names;
   /** SandboxSpec.seccomp */
   readonly seccomp: readonly string[];
+  /** SandboxSpec.callNames */
+  readonly callNames?: readonly string[];
 }
 
 /** Checks everything and fills in the defaults. Throws RequestError. */
@@ -91,6 +93,7 @@ export function specOf(request: JobRequest, surroundings: Surroundings): Sandbox
     timeoutMs: timeout(request.timeoutMs ?? 0),
     output: { bytes: whole("output", request.outputBytes ?? 0), kill: request.outputKill === true },
     seccomp: surroundings.seccomp,
+    callNames: surroundings.callNames ?? [],
     stdin: request.stdin === true ? "stream" : "null",
   };
 }

@@ -85,6 +85,8 @@ export interface SandboxSpec {
   readonly output: OutputLimit;
   /** Seccomp filters as base64 of `struct sock_filter[]`, installed in this order; empty = unconfined. */
   readonly seccomp: readonly string[];
+  /** Names of system calls by number, where a filter kills and init is to say for which call; else empty. */
+  readonly callNames: readonly string[];
   /** Where stdin comes from: `null` is at end-of-file, `stream` is fed through the control socket. */
   readonly stdin: "null" | "stream";
 }
@@ -151,6 +153,8 @@ export interface ExitRecord {
   /** Cause START_FAILED: the named step and errno code, else "". */
   readonly step: string;
   readonly errno: string;
+  /** Cause SECCOMP: the system call, where a rule of the job's profile killed for it. */
+  readonly syscall?: string;
   /** Milliseconds since the epoch; startedAt is 0 when the command never ran. */
   readonly startedAtMs: number;
   readonly finishedAtMs: number;

@@ -5,6 +5,7 @@ import { close, O_NONBLOCK, pipe, read } from "../sys/descriptors.ts";
 import { POLLIN, type PollSet } from "../sys/poll.ts";
 import { fork } from "../sys/process.ts";
 import type { SetupFailure } from "../zygote/protocol.ts";
+import { ForbiddenCalls } from "./forbidden-calls.ts";
 
 /** `pending` at the end means that the process died before it could say anything. */
 export type Setup = "pending" | "executed" | SetupFailure;
@@ -13,15 +14,22 @@ export type Setup = "pending" | "executed" | SetupFailure;
 const reportChunk = 2 << 10;
 const pidBytes = 4;
 
+/** A filter or exec that failed reports after the mark. */
+const marked = new RegExp(`^${execMark}(\\d*)(.*)$`, "s");
+
 export class Command {
   /** As the job's pid namespace sees it: what init signals and reaps. */
   readonly pid: number;
   readonly #status: number;
   #report = Buffer.alloc(0);
+  readonly #callNames: readonly string[];
   #slot = -1;
   setup: Setup = "pending";
+  /** Of a job whose profile kills, from the moment when its filter is being installed. */
+  forbidden: ForbiddenCalls | null = null;
 
   constructor(context: Context) {
+    this.#callNames = context.spec.callNames;
     const status = pipe(O_NONBLOCK);
     this.pid = fork();
     if (this.pid === 0) becomeCommand(context, status.write);
@@ -35,11 +43,25 @@ export class Command {
   }
 
   watch(set: PollSet): void {
+    this.forbidden?.watch(set);
     this.#slot = this.setup === "pending" ? set.add(this.#status, POLLIN) : -1;
   }
 
   advance(set: PollSet): void {
+    this.#noticeForbidden(set);
     if (this.#slot >= 0 && set.ready(this.#slot) !== 0) this.finish();
+  }
+
+  /** A command that is held has not closed the status pipe unless it was exec'd before. */
+  #noticeForbidden(set: PollSet): void {
+    if (this.forbidden === null) return;
+    this.forbidden.advance(set);
+    const { name } = this.forbidden;
+    if (name === "" || this.setup !== "pending") return;
+    this.finish();
+    if (this.setup !== "pending") return;
+    const message = `seccomp: the profile kills for ${name}, which it takes to start the command`;
+    this.setup = { step: "seccomp", errno: "", message };
   }
 
   /** Reads what the set-up reported (steps.ts): the host pid, then `execMark` or the failed step; exec closes the pipe. */
@@ -54,9 +76,11 @@ export class Command {
 
   #conclude(closed: boolean): void {
     const said = this.#report.toString("utf8", pidBytes);
+    const [, listener, report = said] = marked.exec(said) ?? [];
+    if (!closed && listener && this.forbidden === null) {
+      this.forbidden = new ForbiddenCalls(this.pid, Number(listener), this.#status, this.#callNames);
+    }
     if (!closed || said === "") return;
-    // A filter or exec that failed reports after the mark.
-    const report = said.startsWith(execMark) ? said.slice(execMark.length) : said;
     this.setup = report === "" ? "executed" : (JSON.parse(report) as SetupFailure);
   }
 }

@@ -118,7 +118,15 @@ function failureOf(error: unknown): SetupFailure {
 
 function failedEnd(failure: SetupFailure, startedAtMs: number): End {
   const usage = { cpuSeconds: 0, memoryBytes: 0, memoryPeakBytes: 0, pids: 0 };
-  const unseen = { status: null, oomKills: 0, outputFailure: "", startedAtMs, finishedAtMs: Date.now(), usage };
+  const unseen = {
+    status: null,
+    oomKills: 0,
+    forbiddenCall: "",
+    outputFailure: "",
+    startedAtMs,
+    finishedAtMs: Date.now(),
+    usage,
+  };
   if (startedAtMs === 0) return { ...unseen, failure, ending: null };
   return { ...unseen, failure: null, ending: { cause: "LOST", reason: failure.message } };
 }

@@ -20,6 +20,8 @@ export interface End {
   readonly failure: SetupFailure | null;
   readonly ending: Ending | null;
   readonly oomKills: number;
+  /** The call for which a rule of the profile killed the command; "" when none did. */
+  readonly forbiddenCall: string;
   /** What of the output could not be written, for example `stdout: ENOSPC`; "" when all was. */
   readonly outputFailure: string;
   readonly startedAtMs: number;
@@ -55,17 +57,18 @@ export function exitRecord(spec: SandboxSpec, end: End): ExitRecord {
     message: messageOf(cause, spec, end, exitCode, signal) + outputNote(end),
     step: end.failure?.step ?? "",
     errno: end.failure?.errno ?? "",
+    ...(cause === "SECCOMP" && end.forbiddenCall !== "" && { syscall: end.forbiddenCall }),
     startedAtMs: end.startedAtMs,
     finishedAtMs: end.finishedAtMs,
     usage: end.usage,
   };
 }
 
-function causeOf({ failure, ending, oomKills }: End, signal: string | null): Cause {
+function causeOf({ failure, ending, oomKills, forbiddenCall }: End, signal: string | null): Cause {
   if (failure !== null) return "START_FAILED";
   if (ending !== null) return ending.cause;
   if (oomKills > 0) return "OOM";
-  if (signal === "SIGSYS") return "SECCOMP";
+  if (signal === "SIGSYS" || (signal === "SIGKILL" && forbiddenCall !== "")) return "SECCOMP";
   return signal === null ? "EXITED" : "SIGNALED";
 }
 
@@ -84,12 +87,18 @@ function messageOf(cause: Cause, spec: SandboxSpec, end: End, exitCode: number |
     case "LOST":
       return `its supervisor failed: ${end.ending?.cause === "LOST" ? end.ending.reason : ""}`;
     case "SECCOMP":
-      return "made a system call that its seccomp profile forbids";
+      return forbiddenMessage(end);
     case "SIGNALED":
       return `ended by ${signal}`;
     default:
       return `exited with code ${exitCode}`;
   }
+}
+
+/** Filters that podium hears nothing from kill for one thing only. */
+function forbiddenMessage({ forbiddenCall }: End): string {
+  if (forbiddenCall !== "") return `called ${forbiddenCall}, for which its seccomp profile kills`;
+  return "ended by SIGSYS: it made an i386 or x32 system call, or one that a filter of its own kills for";
 }
 
 function outputNote({ outputFailure }: End): string {

@@ -47,6 +47,12 @@ export function endEverybody(group: Group): void {
   } while (waitForAny());
 }
 
+/** Of two times to wait for, -1 = for ever. */
+function sooner(one: number, other: number): number {
+  if (one < 0 || other < 0) return Math.max(one, other);
+  return Math.min(one, other);
+}
+
 export class Supervisor {
   readonly #parts: Parts;
   readonly #command: Command;
@@ -79,6 +85,7 @@ export class Supervisor {
       failure: this.#failure(oomKills),
       ending: this.#ending,
       oomKills,
+      forbiddenCall: this.#command.forbidden?.name ?? "",
       outputFailure: this.#parts.outputs.failure,
       startedAtMs: this.startedAtMs,
       finishedAtMs: Date.now(),
@@ -97,7 +104,7 @@ export class Supervisor {
     control.watch(set);
     input?.watch(set);
     outputs.watch(set);
-    set.wait(this.#deadlines.untilNextMs());
+    set.wait(sooner(this.#deadlines.untilNextMs(), this.#command.forbidden?.untilNextMs ?? -1));
     if (set.ready(oom) !== 0) this.#deadlines.watchOom();
     if (set.ready(hangUp) !== 0) this.#killAll({ cause: "STOPPED", by: "the end of its podium" });
     this.#command.advance(set);

@@ -16,6 +16,7 @@ import type { Comparison } from "./comparison.ts";
 import { type Circumstances, ruleApplies, runningKernel } from "./conditions.ts";
 import { type CallRule, type DisjointRule, disjointRules } from "./decision.ts";
 import { refuse } from "./errors.ts";
+import { kills, userNotification, withNotice } from "./kill-notice.ts";
 import type { Profile } from "./profile.ts";
 import { unknownCallsPrefix } from "./unknown-calls.ts";
 
@@ -96,14 +97,20 @@ function disjointCalls(calls: readonly Call[], profile: Profile): { number: numb
   return found;
 }
 
-function compileCalls(calls: readonly Call[], profile: Profile): Buffer {
-  const defaultCode = actionCode(profile.defaultAction);
+/** What the filter answers: a kill is left to init, which can tell of it. */
+function answerCode(action: Action): number {
+  return kills(action.name) ? userNotification : actionCode(action);
+}
+
+function compileCalls(calls: readonly Call[], profile: Profile, notifies: boolean): Buffer {
+  const defaultCode = answerCode(profile.defaultAction);
   const context = seccompInit(defaultCode);
   try {
-    seccompAttributeSet(context, filterAttribute.badArchitecture, actionCode(closedEntry));
+    const closed = notifies ? userNotification : actionCode(closedEntry);
+    seccompAttributeSet(context, filterAttribute.badArchitecture, closed);
     seccompAttributeSet(context, filterAttribute.optimize, binaryTree);
     for (const { number, rule } of disjointCalls(calls, profile)) {
-      const code = actionCode(rule.action);
+      const code = answerCode(rule.action);
       // libseccomp refuses a rule that says what the default says anyway.
       if (code !== defaultCode) seccompRuleAdd(context, code, number, rule.comparisons);
     }
@@ -132,7 +139,11 @@ export function compileProfile(profile: Profile, job: { readonly capabilities: r
     architecture: hostArchitecture(),
     kernel: runningKernel(),
   });
-  const program = Buffer.concat([prefixOf(calls, profile), compileCalls(calls, profile)]);
+  const notifies = [profile.defaultAction, ...calls.flatMap(({ rules }) => rules.map((rule) => rule.action))].some(
+    ({ name }) => kills(name),
+  );
+  const filter = Buffer.concat([prefixOf(calls, profile), compileCalls(calls, profile, notifies)]);
+  const program = notifies ? withNotice(filter) : filter;
   const instructions = program.length / instructionBytes;
   if (instructions > mostInstructions) refuseSize(profile, `${instructions} instructions`);
   return program;

@@ -1,8 +1,10 @@
 // The filters of one job: what the user chose, and the guard under writable grants.
 import { readFileSync } from "node:fs";
+import type { SandboxSpec } from "../spec.ts";
 import { compileProfile } from "./compile.ts";
 import defaultProfile from "./default.json" with { type: "json" };
 import { refuse } from "./errors.ts";
+import { callNames, isNotifying } from "./kill-notice.ts";
 import { type Profile, parseProfile, readProfile } from "./profile.ts";
 import { compileSetuidGuard } from "./setuid-guard.ts";
 
@@ -66,4 +68,11 @@ function profileProgram(choice: SeccompChoice, capabilities: readonly string[]):
 export function seccompPrograms(choice: SeccompChoice, needs: SeccompNeeds): string[] {
   const guard = needs.writableGrants ? [once("set-uid guard", compileSetuidGuard)] : [];
   return [...guard, ...profileProgram(choice, needs.capabilities)];
+}
+
+/** The part of a SandboxSpec that is about filters. */
+export function seccompFilters(choice: SeccompChoice, needs: SeccompNeeds): Pick<SandboxSpec, "seccomp" | "callNames"> {
+  const seccomp = seccompPrograms(choice, needs);
+  const kills = seccomp.some((program) => isNotifying(Buffer.from(program, "base64")));
+  return { seccomp, callNames: kills ? callNames() : [] };
 }

@@ -5,8 +5,8 @@ import type { SandboxSpec } from "../spec.ts";
 import { setUmask } from "../sys/credentials.ts";
 import { closeFrom, dupClosedOnExec, write } from "../sys/descriptors.ts";
 import { execve, exitNow } from "../sys/process.ts";
-import { installSeccompFilter } from "../sys/seccomp-filter.ts";
 import { type Context, statusDescriptor } from "./context.ts";
+import { installFilters, prepareFilters } from "./filters.ts";
 import { becomeJobUser, setPrivileges } from "./identity.ts";
 import { enterNamespaces, nameHost, resetOomScore } from "./namespaces.ts";
 import { execRefusal, findProgram } from "./program.ts";
@@ -22,7 +22,7 @@ import {
 import { Refusal, StepError, step } from "./step.ts";
 
 const failureExit = 125;
-/** Said on the status pipe when only the filter and exec are left. */
+/** Said on the status pipe when only the filter and exec are left; the number of its listener follows where it has one. */
 export const execMark = "x";
 
 /** Never returns: it ends as the command, or writes the failed step (SetupFailure as JSON) to `status` and exits. */
@@ -88,9 +88,9 @@ function execute(spec: SandboxSpec, home: string): never {
   const env = { HOME: home, ...spec.env };
   const environment = Object.entries(env).map(([name, value]) => `${name}=${value}`);
   const program = step("find", () => findProgram(spec.argv[0] ?? "", spec.env.PATH));
-  const filters = spec.seccomp.map((filter) => Buffer.from(filter, "base64"));
-  write(statusDescriptor, Buffer.from(execMark));
-  step("seccomp", () => filters.forEach(installSeccompFilter));
+  const filters = prepareFilters(spec.seccomp, statusDescriptor);
+  write(statusDescriptor, Buffer.from(`${execMark}${filters.listener ?? ""}`));
+  step("seccomp", () => installFilters(filters));
   const errno = execve(program, spec.argv, environment);
   return step("exec", () => {
     throw execRefusal(program, errno);

@@ -39,6 +39,10 @@ const EPIPE = constants.errno.EPIPE;
 const EACCES = constants.errno.EACCES;
 const ECONNRESET = constants.errno.ECONNRESET;
 
+const F_SETFL = 4;
+const F_DUPFD_CLOEXEC = 1030;
+const setFlags = libc("int fcntl(int, int, int)");
+
 /** int open(path, flags | O_CLOEXEC, mode); open(2). */
 export function open(path: string, flags: number, mode = 0): number {
   return check(c.open(path, flags | O_CLOEXEC, mode), "open", path);
@@ -52,6 +56,11 @@ export function openAt(directory: number, path: string, flags: number, mode = 0)
 /** int close(int); close(2). On Linux the descriptor is gone whatever close answers. */
 export function close(fd: number): void {
   c.close(fd);
+}
+
+/** fcntl(fd, F_DUPFD_CLOEXEC, 0): the lowest free descriptor; fcntl(2). */
+export function duplicate(fd: number): number {
+  return check(setFlags(fd, F_DUPFD_CLOEXEC, 0), "fcntl(F_DUPFD_CLOEXEC)", String(fd));
 }
 
 /** int dup2(int, int); dup2(2). The copy is inherited over exec. */
@@ -142,9 +151,6 @@ export function chownDescriptor(fd: number, uid: number, gid: number): void {
 export function closeFrom(first: number): void {
   checkLong(c.closeRange(sysno.close_range, first, 0xffffffff, 0), "close_range");
 }
-
-const F_SETFL = 4;
-const setFlags = libc("int fcntl(int, int, int)");
 
 /** fcntl(fd, F_SETFL, O_NONBLOCK); fcntl(2). Belongs to the open file description. */
 export function setNonBlocking(fd: number): void {

@@ -6,6 +6,7 @@ const poll = libc("int poll(uint8_t*, unsigned long, int)");
 export const POLLIN = 1;
 export const POLLPRI = 2;
 export const POLLOUT = 4;
+export const POLLHUP = 16;
 
 const entryBytes = 8;
 

@@ -32,7 +32,7 @@ const spec: SandboxSpec = JSON.parse(`{
   "argv": ["true"], "env": { "PATH": "/usr/bin:/bin" }, "cwd": "/", "hostname": "rehearsal", "user": { "uid": 0, "gid": 0 }, "capabilities": [],
   "rootfs": null, "grants": [], "tmpfs": [], "network": { "kind": "none" },
   "limits": { "cpus": 0, "memoryBytes": 0, "ioBytesPerSecond": 0, "pids": 512 },
-  "timeoutMs": 0, "output": { "bytes": 1073741824, "kill": false }, "seccomp": [], "stdin": "null"
+  "timeoutMs": 0, "output": { "bytes": 1073741824, "kill": false }, "seccomp": [], "callNames": [], "stdin": "null"
 }`);
 
 /** One round. False when something failed: it will fail at Start too, and be told there with the name of its step. */
@@ -83,6 +83,7 @@ function rehearseInit(group: Group, folder: string): void {
     failure: null,
     ending: null,
     outputFailure: "",
+    forbiddenCall: "",
     oomKills: group.oomKills(),
     ...times,
     usage,

@@ -1,6 +1,6 @@
 import { Command } from "commander";
 import { filterNeeds, specOf } from "../../sandbox/request.ts";
-import { type SeccompChoice, seccompPrograms } from "../../sandbox/seccomp/programs.ts";
+import { type SeccompChoice, seccompFilters } from "../../sandbox/seccomp/programs.ts";
 import type { ExitRecord } from "../../sandbox/spec.ts";
 import { runLocally } from "../local/run.ts";
 import { refuseUndecodableArguments } from "./argument-bytes.ts";
@@ -29,11 +29,11 @@ async function runSandbox(argv: string[], options: JobOptions): Promise<void> {
       "end the job at its limit with SIZE:kill",
     );
   const request = requestOf(argv, options, true);
-  const seccomp = seccompPrograms(seccompChoice(options.seccomp), filterNeeds(request));
+  const filters = seccompFilters(seccompChoice(options.seccomp), filterNeeds(request));
   const spec = specOf(request, {
     defaultHostname: "sandbox",
     network: { kind: "none" },
-    seccomp,
+    ...filters,
   });
   const record = await runLocally(spec, networkWishOf(options));
   tellUnusualEnd(record);

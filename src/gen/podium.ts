@@ -632,6 +632,12 @@ export interface StartRequest {
   grants: Grant[];
   /** Seccomp filter: `default`, `unconfined`, or a profile as OCI JSON text. Default: `default`. */
   seccomp: string;
+  /**
+   * Capabilities inside the job's user namespace, with or without `CAP_`; `oci-default` stands for those that container
+   * runtimes give. What cannot work in a job is refused by name. Which ones a user may ask for is the server's
+   * configuration. Default: none.
+   */
+  capAdd: string[];
   /** Empty writable folders in memory, charged to the job and gone with it. Default: none beside /tmp, /var/tmp and HOME. */
   tmpfs: Tmpfs[];
   /**
@@ -952,6 +958,8 @@ export interface JobInfo {
     | undefined;
   /** Program and arguments; of a shell line `/bin/sh`, `-c` and the line. */
   command: string[];
+  /** The capabilities it has in its user namespace, without `CAP_`. */
+  capabilities: string[];
   /** The limits that hold, defaults of the server filled in. */
   limits:
     | Limits
@@ -1003,6 +1011,8 @@ export interface Outcome {
   step: string;
   /** Cause START_FAILED: the error's code, for example `ENOENT`, where the step failed in a system call. Else empty. */
   errno: string;
+  /** Cause SECCOMP: the system call that a rule of the job's profile killed for, for example `mkdir`. Else empty. */
+  syscall: string;
 }
 
 /** Limits of one job. */
@@ -1293,6 +1303,7 @@ function createBaseStartRequest(): StartRequest {
     rootfs: undefined,
     grants: [],
     seccomp: "",
+    capAdd: [],
     tmpfs: [],
     requestId: "",
     labels: {},
@@ -1363,6 +1374,9 @@ export const StartRequest: MessageFns<StartRequest> = {
     }
     if (message.seccomp !== "") {
       writer.uint32(218).string(message.seccomp);
+    }
+    for (const v of message.capAdd) {
+      writer.uint32(394).string(v!);
     }
     for (const v of message.tmpfs) {
       Tmpfs.encode(v!, writer.uint32(226).fork()).join();
@@ -1529,6 +1543,14 @@ export const StartRequest: MessageFns<StartRequest> = {
             message.seccomp = reader.string();
             continue;
           }
+          case 49: {
+            if (tag !== 394) {
+              break;
+            }
+
+            message.capAdd.push(reader.string());
+            continue;
+          }
           case 28: {
             if (tag !== 226) {
               break;
@@ -1615,6 +1637,7 @@ export const StartRequest: MessageFns<StartRequest> = {
       : undefined;
     message.grants = object.grants?.map((e) => Grant.fromPartial(e)) || [];
     message.seccomp = object.seccomp ?? "";
+    message.capAdd = object.capAdd?.map((e) => e) || [];
     message.tmpfs = object.tmpfs?.map((e) => Tmpfs.fromPartial(e)) || [];
     message.requestId = object.requestId ?? "";
     message.labels = (globalThis.Object.entries(object.labels ?? {}) as [string, string][]).reduce(
@@ -3507,6 +3530,7 @@ function createBaseJobInfo(): JobInfo {
     startedAt: undefined,
     finishedAt: undefined,
     command: [],
+    capabilities: [],
     limits: undefined,
     usage: undefined,
     pid: 0n,
@@ -3547,6 +3571,9 @@ export const JobInfo: MessageFns<JobInfo> = {
     }
     for (const v of message.command) {
       writer.uint32(74).string(v!);
+    }
+    for (const v of message.capabilities) {
+      writer.uint32(258).string(v!);
     }
     if (message.limits !== undefined) {
       Limits.encode(message.limits, writer.uint32(82).fork()).join();
@@ -3657,6 +3684,14 @@ export const JobInfo: MessageFns<JobInfo> = {
             message.command.push(reader.string());
             continue;
           }
+          case 32: {
+            if (tag !== 258) {
+              break;
+            }
+
+            message.capabilities.push(reader.string());
+            continue;
+          }
           case 10: {
             if (tag !== 82) {
               break;
@@ -3736,6 +3771,7 @@ export const JobInfo: MessageFns<JobInfo> = {
     message.startedAt = object.startedAt ?? undefined;
     message.finishedAt = object.finishedAt ?? undefined;
     message.command = object.command?.map((e) => e) || [];
+    message.capabilities = object.capabilities?.map((e) => e) || [];
     message.limits = (object.limits !== undefined && object.limits !== null)
       ? Limits.fromPartial(object.limits)
       : undefined;
@@ -3905,7 +3941,16 @@ export const JobNetwork: MessageFns<JobNetwork> = {
 };
 
 function createBaseOutcome(): Outcome {
-  return { cause: Cause.UNSPECIFIED, exitCode: undefined, signal: "", by: "", message: "", step: "", errno: "" };
+  return {
+    cause: Cause.UNSPECIFIED,
+    exitCode: undefined,
+    signal: "",
+    by: "",
+    message: "",
+    step: "",
+    errno: "",
+    syscall: "",
+  };
 }
 
 export const Outcome: MessageFns<Outcome> = {
@@ -3930,6 +3975,9 @@ export const Outcome: MessageFns<Outcome> = {
     }
     if (message.errno !== "") {
       writer.uint32(58).string(message.errno);
+    }
+    if (message.syscall !== "") {
+      writer.uint32(66).string(message.syscall);
     }
     return writer;
   },
@@ -4003,6 +4051,14 @@ export const Outcome: MessageFns<Outcome> = {
             message.errno = reader.string();
             continue;
           }
+          case 8: {
+            if (tag !== 66) {
+              break;
+            }
+
+            message.syscall = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -4027,6 +4083,7 @@ export const Outcome: MessageFns<Outcome> = {
     message.message = object.message ?? "";
     message.step = object.step ?? "";
     message.errno = object.errno ?? "";
+    message.syscall = object.syscall ?? "";
     return message;
   },
 };

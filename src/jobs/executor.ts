@@ -15,7 +15,7 @@ import { ControlClient } from "../../sandbox/init/client.ts";
 import { prepareRecord, writeRecord } from "../../sandbox/init/record.ts";
 import { filterNeeds, type JobRequest, RequestError, specOf } from "../../sandbox/request.ts";
 import { ProfileError } from "../../sandbox/seccomp/errors.ts";
-import { type SeccompChoice, seccompPrograms } from "../../sandbox/seccomp/programs.ts";
+import { type SeccompChoice, seccompFilters } from "../../sandbox/seccomp/programs.ts";
 import type { ExitRecord, Limits, SandboxSpec, Usage } from "../../sandbox/spec.ts";
 import { O_CREAT, O_RDWR, open, tryLockByte } from "../../sandbox/sys/descriptors.ts";
 import { idLocks, StartFailedError, ZygoteClient } from "../../sandbox/zygote/client.ts";
@@ -83,8 +83,8 @@ export class Executor {
   /** Checks a request completely. Throws InvalidRequest or Unenforceable before any side effect. */
   check(request: JobRequest, seccomp: SeccompChoice, defaultHostname: string): CheckedJob {
     try {
-      const programs = seccompPrograms(seccomp, filterNeeds(request));
-      const spec = specOf(request, { defaultHostname, network: { kind: "none" }, seccomp: programs });
+      const filters = seccompFilters(seccomp, filterNeeds(request));
+      const spec = specOf(request, { defaultHostname, network: { kind: "none" }, ...filters });
       const disks = disksOf(spec);
       this.#checkLimits(spec.limits, disks);
       return { spec, disks };

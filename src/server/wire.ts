@@ -48,7 +48,16 @@ function networkOf({ network }: Job): JobNetwork {
 
 function outcomeOf(record: ExitRecord): Outcome {
   const { cause, signal, by, message, step, errno, exitCode } = record;
-  return { cause, exitCode: exitCode ?? undefined, signal: signal ?? "", by, message, step, errno };
+  return {
+    cause,
+    exitCode: exitCode ?? undefined,
+    signal: signal ?? "",
+    by,
+    message,
+    step,
+    errno,
+    syscall: record.syscall ?? "",
+  };
 }
 
 export function limitsOf(limits: Limits, timeoutMs: number, output: OutputLimit): WireLimits {

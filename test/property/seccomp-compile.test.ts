@@ -59,9 +59,15 @@ function expected(rules: Rule[], otherwise: Rule["action"], name: CallName, regi
   const matching = rules.filter((rule) => rule.name === name && rule.args.every(holds));
   for (const action of actions) {
     const rule = matching.find((candidate) => candidate.action === action);
-    if (rule !== undefined) return action === "ERRNO" || action === "TRACE" ? `${action} ${rule.errno}` : action;
+    if (rule !== undefined) return answerOf(action, rule.errno);
   }
-  return otherwise === "ERRNO" || otherwise === "TRACE" ? `${otherwise} 1` : otherwise;
+  return answerOf(otherwise, 1);
+}
+
+/** Kills are left to init, which hears of them. */
+function answerOf(action: Rule["action"], errno: number): string {
+  if (action === "ERRNO" || action === "TRACE") return `${action} ${errno}`;
+  return action === "LOG" || action === "ALLOW" ? action : "NOTIFY";
 }
 
 /** Few values, so that rules and calls meet. Two of them reach into the upper half of a 64-bit argument. */

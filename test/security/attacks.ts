@@ -46,7 +46,7 @@ export class Attacks implements Disposable {
   }
 
   #compile(name: string): void {
-    const flags = ["-static", "-O1", "-Wall", "-Wextra", "-Werror"];
+    const flags = ["-static", "-pthread", "-O1", "-Wall", "-Wextra", "-Werror"];
     execFileSync("gcc", [...flags, "-o", this.path(name), join(root, "test/fixtures", `${name}.c`)], { stdio: "pipe" });
   }
 }

@@ -10,7 +10,7 @@ import type { CgroupPlan } from "../../sandbox/cgroup/group.ts";
 import { preparePlacement, removePlacement, sweepJobs } from "../../sandbox/cgroup/placement.ts";
 import { ControlClient } from "../../sandbox/init/client.ts";
 import { filterNeeds, type JobRequest, specOf } from "../../sandbox/request.ts";
-import { type SeccompChoice, seccompPrograms } from "../../sandbox/seccomp/programs.ts";
+import { type SeccompChoice, seccompFilters } from "../../sandbox/seccomp/programs.ts";
 import type { ExitRecord, SandboxSpec } from "../../sandbox/spec.ts";
 import { idLocks, ZygoteClient } from "../../sandbox/zygote/client.ts";
 import type { StartedMessage } from "../../sandbox/zygote/protocol.ts";
@@ -215,7 +215,7 @@ function specFor({ seccomp = { kind: "default" }, bound: _, ...request }: TestRe
   return specOf(asked, {
     defaultHostname: "sandbox",
     network: { kind: "none" },
-    seccomp: seccompPrograms(seccomp, filterNeeds(asked)),
+    ...seccompFilters(seccomp, filterNeeds(asked)),
   });
 }
 

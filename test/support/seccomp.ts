@@ -11,6 +11,7 @@ const answers: Readonly<Record<number, string>> = {
   196608: "TRAP",
   0: "KILL_THREAD",
   2147483648: "KILL_PROCESS",
+  2143289344: "NOTIFY",
 };
 
 /** A SECCOMP_RET_* value in words: `ALLOW`, `ERRNO 1`, `TRACE 5`, `KILL_PROCESS`. */

@@ -19,6 +19,7 @@ function recordOf(end: Partial<End>): ExitRecord {
     failure: null,
     ending: null,
     oomKills: 0,
+    forbiddenCall: "",
     outputFailure: "",
     startedAtMs: 1,
     finishedAtMs: 2,

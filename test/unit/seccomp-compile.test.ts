@@ -2,6 +2,7 @@ import * as assert from "uvu/assert";
 import { hostArchitecture } from "../../sandbox/seccomp/architecture.ts";
 import { callNumber } from "../../sandbox/seccomp/calls.ts";
 import { ProfileError } from "../../sandbox/seccomp/errors.ts";
+import { isNotifying } from "../../sandbox/seccomp/kill-notice.ts";
 import { seccompApiLevel, seccompVersion } from "../../sandbox/sys/seccomp.ts";
 import { runFilter } from "../support/bpf.ts";
 import { answer, answerName, answerToNumber, compileObject } from "../support/seccomp.ts";
@@ -33,19 +34,27 @@ test("an allow list allows what it names", libseccomp, () => {
   assert.is(answer(program, "close"), "ERRNO 1");
 });
 
-test("every action arrives as its own code", libseccomp, () => {
-  const actions = ["KILL_PROCESS", "KILL_THREAD", "TRAP", "LOG", "ALLOW"];
-  for (const action of actions) {
+test("every action arrives as its own code, kills as a notification that init answers by killing", libseccomp, () => {
+  const codes = {
+    KILL_PROCESS: "NOTIFY",
+    KILL_THREAD: "NOTIFY",
+    KILL: "NOTIFY",
+    TRAP: "NOTIFY",
+    LOG: "LOG",
+    ALLOW: "ALLOW",
+  };
+  for (const [action, code] of Object.entries(codes)) {
     const rule = { names: ["getpid"], action: `SCMP_ACT_${action}` };
     const program = compileObject({ defaultAction: "SCMP_ACT_ERRNO", syscalls: [rule] });
-    assert.is(answer(program, "getpid"), action);
+    assert.is(answer(program, "getpid"), code);
+    assert.is(isNotifying(Buffer.from(program)), code === "NOTIFY");
   }
   const errno = { names: ["getpid"], action: "SCMP_ACT_ERRNO", errnoRet: 77 };
   const trace = { names: ["getppid"], action: "SCMP_ACT_TRACE", errnoRet: 5 };
   const program = compileObject({ defaultAction: "SCMP_ACT_KILL", syscalls: [errno, trace] });
   assert.is(answer(program, "getpid"), "ERRNO 77");
   assert.is(answer(program, "getppid"), "TRACE 5");
-  assert.is(answer(program, "gettid"), "KILL_THREAD");
+  assert.is(answer(program, "gettid"), "NOTIFY");
 });
 
 test("dirty upper bits of a 32-bit argument neither open nor close anything", libseccomp, () => {
@@ -88,7 +97,7 @@ test("the strictest of several matching rules wins, wherever it stands", libsecc
     const program = compileObject({ defaultAction: "SCMP_ACT_ERRNO", syscalls });
     assert.is(answer(program, "ioctl", 1, 0x5413), "ALLOW");
     assert.is(answer(program, "ioctl", 1, 0x5412), "ERRNO 13");
-    assert.is(answer(program, "ioctl", 7, 0x5412n | dirty), "KILL_PROCESS");
+    assert.is(answer(program, "ioctl", 7, 0x5412n | dirty), "NOTIFY");
   }
 });
 
@@ -116,9 +125,12 @@ test("calls newer than the profile get ENOSYS, older ones that it leaves out get
 
 test("a default that kills or allows keeps its word for unknown calls", libseccomp, () => {
   const rule = { names: ["read"], action: "SCMP_ACT_LOG" };
-  for (const action of ["KILL_PROCESS", "ALLOW"]) {
+  for (const [action, code] of [
+    ["KILL_PROCESS", "NOTIFY"],
+    ["ALLOW", "ALLOW"],
+  ] as const) {
     const program = compileObject({ defaultAction: `SCMP_ACT_${action}`, syscalls: [rule] });
-    assert.is(answerToNumber(program, 9999), action);
+    assert.is(answerToNumber(program, 9999), code);
   }
 });
 
