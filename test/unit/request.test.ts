@@ -35,6 +35,7 @@ test("what is not asked for is the contract's default", () => {
     timeoutMs: 0,
     output: { bytes: 0, kill: false },
     seccomp: [],
+    callNames: [],
     stdin: "null",
   });
 });
