@@ -20,6 +20,9 @@ export function tellUnusualEnd({ id, outcome }: JobInfo): void {
   tell(`job ${id}: ${outcome.cause}: ${outcome.message}`);
 }
 
+/** Failures of Start that leave a job which has ended. */
+const endedJob: readonly FailureCode[] = [FailureCode.START_FAILED, FailureCode.STOPPED_IN_QUEUE];
+
 /** A job whose command did not start has ended too: tells it and resolves with it. Throws any other failure again. */
 export async function failedStart(podium: Podium, { requestId }: StartRequest, failure: unknown): Promise<JobInfo> {
   if (failure instanceof ConnectionLost) {
@@ -31,7 +34,7 @@ export async function failedStart(podium: Podium, { requestId }: StartRequest, f
     );
   }
   const { name, code, id } = failure as JobFailure;
-  if (name !== "JobFailure" || code !== FailureCode.START_FAILED) throw failure;
+  if (name !== "JobFailure" || !endedJob.includes(code)) throw failure;
   const job = await jobStatus(podium, id);
   tellUnusualEnd(job);
   return job;

@@ -2,18 +2,22 @@
 import type { Podium } from "../client/connect.ts";
 import { ConnectionLost, resumed } from "../client/resume.ts";
 import { type StopOptions, stopJob } from "../client/stop.ts";
+import type { StartRequest } from "../gen/podium.ts";
 import { CliError, cliErrorOf, report } from "./failure.ts";
+import { queuedJob } from "./queued-start.ts";
 
 const steps: readonly StopOptions[] = [{}, { signal: "KILL", graceMs: 0 }];
 
 export class Interrupts implements Disposable {
   readonly #podium: Podium;
+  readonly #request: StartRequest;
   readonly #leave = new AbortController();
   #job: bigint | null = null;
   #count = 0;
 
-  constructor(podium: Podium) {
+  constructor(podium: Podium, request: StartRequest) {
     this.#podium = podium;
+    this.#request = request;
     for (const name of ["SIGINT", "SIGTERM"] as const) process.on(name, this.#take);
   }
 
@@ -34,8 +38,14 @@ export class Interrupts implements Disposable {
     else if (this.#count > 1) {
       const mend = "podium ps shows whether the job was started";
       this.#leave.abort(new CliError("interrupted before the server answered", mend));
-    }
+    } else void this.#stopQueued();
   };
+
+  /** A job that waits in the queue has an id already, though Start has not answered. */
+  async #stopQueued(): Promise<void> {
+    const job = await queuedJob(this.#podium, this.#request);
+    if (job !== null && this.#job === null) this.nowStop(job.id);
+  }
 
   #stop(id: bigint, how: StopOptions | undefined): void {
     if (how === undefined) this.#leave.abort(new CliError("interrupted before the job has ended"));

@@ -63,6 +63,11 @@ const commands: Readonly<Record<string, Entry>> = {
     client: true,
     load: async () => (await import("./netcheck.ts")).netcheckCommand(),
   },
+  info: {
+    summary: "tell what the server is, who you are there, and what you may have and use",
+    client: true,
+    load: async () => (await import("./info.ts")).infoCommand(),
+  },
   sandbox: {
     summary: "run a command in a sandbox of this machine, with no server",
     load: async () => (await import("./sandbox.ts")).sandboxCommand(),

@@ -16,6 +16,7 @@ import { Interrupts } from "./interrupts.ts";
 import { tellGap } from "./log-gap.ts";
 import { printLines, ReaderGone, write } from "./output.ts";
 import { ownInput } from "./own-input.ts";
+import { tellQueued } from "./queued-start.ts";
 import { addStartOptions, type StartOptions, startRequestOf } from "./start-request.ts";
 import { explained, withPodium } from "./with-podium.ts";
 
@@ -51,6 +52,7 @@ async function run(argv: string[], options: RunOptions, command: Command): Promi
 /** Prints the id; null unless the job has failed to start. */
 async function started(podium: Podium, request: StartRequest): Promise<JobInfo | null> {
   try {
+    using _told = tellQueued(podium, request);
     await printLines(String(await startJob(podium, request)));
     return null;
   } catch (error) {
@@ -60,9 +62,10 @@ async function started(podium: Podium, request: StartRequest): Promise<JobInfo |
 
 /** The job at its end, all of its output written. */
 async function ended(podium: Podium, request: StartRequest): Promise<JobInfo> {
-  using interrupts = new Interrupts(podium);
+  using interrupts = new Interrupts(podium, request);
   let id: bigint;
   try {
+    using _told = tellQueued(podium, request);
     id = await startJob(podium, request, interrupts.signal);
   } catch (error) {
     return failedStart(podium, request, error);

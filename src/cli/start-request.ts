@@ -10,6 +10,7 @@ import { networkOptionsOf } from "./network-options.ts";
 export interface StartOptions extends JobOptions {
   readonly name?: string;
   readonly requestId?: string;
+  readonly wait: boolean;
   readonly label?: string[];
 }
 
@@ -20,6 +21,7 @@ export function addStartOptions(command: Command): Command {
   return addJobOptions(command)
     .option("--name <NAME>", "name to use in place of its id")
     .option("--request-id <ID>", "the same command with the same id gets the same job again, not another one")
+    .option("--no-wait", "fail when the server is full, where it would queue the job")
     .option("--label <K=V>", "a word to find it by; repeatable", another);
 }
 
@@ -41,6 +43,7 @@ export function startRequestOf(what: Runnable, options: StartOptions, stdin: boo
     hostname,
     name,
     requestId: options.requestId ?? randomUUID(),
+    noWait: !options.wait,
     stdin,
     user: options.user,
     rootfs: options.rootfs && rootfsOf(options.rootfs, options.rootfsSize),

@@ -5,6 +5,7 @@ import { addConnectionOptions } from "./connection-options.ts";
 import { exitCodeOfJob, failedStart } from "./end-of-job.ts";
 import { CliError } from "./failure.ts";
 import { printLines } from "./output.ts";
+import { tellQueued } from "./queued-start.ts";
 import { addStartOptions, type Runnable, type StartOptions, startRequestOf } from "./start-request.ts";
 import { withPodium } from "./with-podium.ts";
 
@@ -28,6 +29,7 @@ async function start(argv: string[], options: Options, command: Command): Promis
   await withPodium(command, async (podium) => {
     let id: bigint;
     try {
+      using _told = tellQueued(podium, request);
       id = await startJob(podium, request);
     } catch (error) {
       process.exitCode = exitCodeOfJob(await failedStart(podium, request, error));

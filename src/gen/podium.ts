@@ -157,6 +157,8 @@ export const FailureCode = {
   PORT_TAKEN: "FAILURE_CODE_PORT_TAKEN",
   /** UNREACHABLE - A target that had to be reachable is not; nothing was started. */
   UNREACHABLE: "FAILURE_CODE_UNREACHABLE",
+  /** STOPPED_IN_QUEUE - The job was stopped while it waited in the queue for its start: the job's outcome has cause STOPPED. */
+  STOPPED_IN_QUEUE: "FAILURE_CODE_STOPPED_IN_QUEUE",
   UNRECOGNIZED: "UNRECOGNIZED",
 } as const;
 
@@ -172,6 +174,7 @@ export namespace FailureCode {
   export type REQUEST_ID_TAKEN = typeof FailureCode.REQUEST_ID_TAKEN;
   export type PORT_TAKEN = typeof FailureCode.PORT_TAKEN;
   export type UNREACHABLE = typeof FailureCode.UNREACHABLE;
+  export type STOPPED_IN_QUEUE = typeof FailureCode.STOPPED_IN_QUEUE;
   export type UNRECOGNIZED = typeof FailureCode.UNRECOGNIZED;
 }
 
@@ -204,6 +207,9 @@ export function failureCodeFromJSON(object: any): FailureCode {
     case 7:
     case "FAILURE_CODE_UNREACHABLE":
       return FailureCode.UNREACHABLE;
+    case 9:
+    case "FAILURE_CODE_STOPPED_IN_QUEUE":
+      return FailureCode.STOPPED_IN_QUEUE;
     case -1:
     case "UNRECOGNIZED":
     default:
@@ -231,6 +237,8 @@ export function failureCodeToNumber(object: FailureCode): number {
       return 6;
     case FailureCode.UNREACHABLE:
       return 7;
+    case FailureCode.STOPPED_IN_QUEUE:
+      return 9;
     case FailureCode.UNRECOGNIZED:
     default:
       return -1;
@@ -646,6 +654,8 @@ export interface StartRequest {
    * visible ASCII characters. Default: none.
    */
   requestId: string;
+  /** Where the server is full and has a queue: answer RESOURCE_EXHAUSTED instead of waiting for a place. Default: wait. */
+  noWait: boolean;
   /**
    * Words to find the job by, at most 32: a key is up to 63 letters, digits and `._/-`, a value up to 255 bytes of text.
    * Default: none.
@@ -749,7 +759,7 @@ export interface StartSuccess {
 /** The command could not be started. */
 export interface StartFailure {
   /**
-   * START_FAILED: the id of a FAILED job that keeps the cause. NAME_TAKEN, REQUEST_ID_TAKEN: the id of the job that has
+   * START_FAILED, STOPPED_IN_QUEUE: the id of a FAILED job that keeps the cause. NAME_TAKEN, REQUEST_ID_TAKEN: the id of the job that has
    * it. Else 0: no job was made.
    */
   id: bigint;
@@ -1282,7 +1292,63 @@ export interface InfoResponse {
     | Limits
     | undefined;
   /** The most that a request may ask for. */
-  maxLimits: Limits | undefined;
+  maxLimits:
+    | Limits
+    | undefined;
+  /** What the caller may have. */
+  quota:
+    | Quota
+    | undefined;
+  /** What all users together may have. */
+  serverQuota:
+    | Quota
+    | undefined;
+  /** What the caller has now. */
+  use:
+    | QuotaUse
+    | undefined;
+  /** Where jobs wait when a quota is used up. */
+  queue: Queue | undefined;
+}
+
+/** How much one may have at once. 0: no quota of this kind. */
+export interface Quota {
+  /** Jobs that run. */
+  jobs: bigint;
+  /** Starts within a minute. */
+  startsPerMinute: bigint;
+  /** Sum of the cores that running jobs asked for. */
+  cpus: number;
+  /** Sum of the bytes of memory that running jobs asked for. */
+  memoryBytes: bigint;
+  /** Bytes of job folders on the server's disk, those of finished jobs too. */
+  diskBytes: bigint;
+}
+
+/** How much of a quota is in use. */
+export interface QuotaUse {
+  /** Jobs that run. */
+  jobs: bigint;
+  /** Starts within the last minute. */
+  startsInLastMinute: bigint;
+  /** Sum of the cores that running jobs asked for. */
+  cpus: number;
+  /** Sum of the bytes of memory that running jobs asked for. */
+  memoryBytes: bigint;
+  /** Bytes of job folders on the server's disk, those of finished jobs too. */
+  diskBytes: bigint;
+  /** Jobs that wait in the queue. */
+  queuedJobs: bigint;
+}
+
+/** Where jobs wait. */
+export interface Queue {
+  /** Jobs that may wait, of all users. 0: there is no queue, and what exceeds a quota is refused. */
+  size: bigint;
+  /** Of those, jobs of one user. 0: no bound of its own. */
+  perUser: bigint;
+  /** Jobs that wait now, of all users. */
+  waiting: bigint;
 }
 
 function createBaseStartRequest(): StartRequest {
@@ -1306,6 +1372,7 @@ function createBaseStartRequest(): StartRequest {
     capAdd: [],
     tmpfs: [],
     requestId: "",
+    noWait: false,
     labels: {},
     outputLimit: 0n,
     outputKill: false,
@@ -1383,6 +1450,9 @@ export const StartRequest: MessageFns<StartRequest> = {
     }
     if (message.requestId !== "") {
       writer.uint32(370).string(message.requestId);
+    }
+    if (message.noWait !== false) {
+      writer.uint32(376).bool(message.noWait);
     }
     globalThis.Object.entries(message.labels).forEach(([key, value]: [string, string]) => {
       StartRequest_LabelsEntry.encode({ key: key as any, value }, writer.uint32(314).fork()).join();
@@ -1567,6 +1637,14 @@ export const StartRequest: MessageFns<StartRequest> = {
             message.requestId = reader.string();
             continue;
           }
+          case 47: {
+            if (tag !== 376) {
+              break;
+            }
+
+            message.noWait = reader.bool();
+            continue;
+          }
           case 39: {
             if (tag !== 314) {
               break;
@@ -1640,6 +1718,7 @@ export const StartRequest: MessageFns<StartRequest> = {
     message.capAdd = object.capAdd?.map((e) => e) || [];
     message.tmpfs = object.tmpfs?.map((e) => Tmpfs.fromPartial(e)) || [];
     message.requestId = object.requestId ?? "";
+    message.noWait = object.noWait ?? false;
     message.labels = (globalThis.Object.entries(object.labels ?? {}) as [string, string][]).reduce(
       (acc: { [key: string]: string }, [key, value]: [string, string]) => {
         if (value !== undefined) {
@@ -6067,6 +6146,10 @@ function createBaseInfoResponse(): InfoResponse {
     role: Role.UNSPECIFIED,
     defaultLimits: undefined,
     maxLimits: undefined,
+    quota: undefined,
+    serverQuota: undefined,
+    use: undefined,
+    queue: undefined,
   };
 }
 
@@ -6092,6 +6175,18 @@ export const InfoResponse: MessageFns<InfoResponse> = {
     }
     if (message.maxLimits !== undefined) {
       Limits.encode(message.maxLimits, writer.uint32(58).fork()).join();
+    }
+    if (message.quota !== undefined) {
+      Quota.encode(message.quota, writer.uint32(66).fork()).join();
+    }
+    if (message.serverQuota !== undefined) {
+      Quota.encode(message.serverQuota, writer.uint32(74).fork()).join();
+    }
+    if (message.use !== undefined) {
+      QuotaUse.encode(message.use, writer.uint32(82).fork()).join();
+    }
+    if (message.queue !== undefined) {
+      Queue.encode(message.queue, writer.uint32(90).fork()).join();
     }
     return writer;
   },
@@ -6165,6 +6260,38 @@ export const InfoResponse: MessageFns<InfoResponse> = {
             message.maxLimits = Limits.decode(reader, reader.uint32());
             continue;
           }
+          case 8: {
+            if (tag !== 66) {
+              break;
+            }
+
+            message.quota = Quota.decode(reader, reader.uint32());
+            continue;
+          }
+          case 9: {
+            if (tag !== 74) {
+              break;
+            }
+
+            message.serverQuota = Quota.decode(reader, reader.uint32());
+            continue;
+          }
+          case 10: {
+            if (tag !== 82) {
+              break;
+            }
+
+            message.use = QuotaUse.decode(reader, reader.uint32());
+            continue;
+          }
+          case 11: {
+            if (tag !== 90) {
+              break;
+            }
+
+            message.queue = Queue.decode(reader, reader.uint32());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -6193,6 +6320,355 @@ export const InfoResponse: MessageFns<InfoResponse> = {
     message.maxLimits = (object.maxLimits !== undefined && object.maxLimits !== null)
       ? Limits.fromPartial(object.maxLimits)
       : undefined;
+    message.quota = (object.quota !== undefined && object.quota !== null) ? Quota.fromPartial(object.quota) : undefined;
+    message.serverQuota = (object.serverQuota !== undefined && object.serverQuota !== null)
+      ? Quota.fromPartial(object.serverQuota)
+      : undefined;
+    message.use = (object.use !== undefined && object.use !== null) ? QuotaUse.fromPartial(object.use) : undefined;
+    message.queue = (object.queue !== undefined && object.queue !== null) ? Queue.fromPartial(object.queue) : undefined;
+    return message;
+  },
+};
+
+function createBaseQuota(): Quota {
+  return { jobs: 0n, startsPerMinute: 0n, cpus: 0, memoryBytes: 0n, diskBytes: 0n };
+}
+
+export const Quota: MessageFns<Quota> = {
+  encode(message: Quota, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.jobs !== 0n) {
+      if (BigInt.asIntN(64, message.jobs) !== message.jobs) {
+        throw new globalThis.Error("value provided for field message.jobs of type int64 too large");
+      }
+      writer.uint32(8).int64(message.jobs);
+    }
+    if (message.startsPerMinute !== 0n) {
+      if (BigInt.asIntN(64, message.startsPerMinute) !== message.startsPerMinute) {
+        throw new globalThis.Error("value provided for field message.startsPerMinute of type int64 too large");
+      }
+      writer.uint32(16).int64(message.startsPerMinute);
+    }
+    if (message.cpus !== 0) {
+      writer.uint32(25).double(message.cpus);
+    }
+    if (message.memoryBytes !== 0n) {
+      if (BigInt.asIntN(64, message.memoryBytes) !== message.memoryBytes) {
+        throw new globalThis.Error("value provided for field message.memoryBytes of type int64 too large");
+      }
+      writer.uint32(32).int64(message.memoryBytes);
+    }
+    if (message.diskBytes !== 0n) {
+      if (BigInt.asIntN(64, message.diskBytes) !== message.diskBytes) {
+        throw new globalThis.Error("value provided for field message.diskBytes of type int64 too large");
+      }
+      writer.uint32(40).int64(message.diskBytes);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): Quota {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseQuota();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.jobs = reader.int64() as bigint;
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.startsPerMinute = reader.int64() as bigint;
+            continue;
+          }
+          case 3: {
+            if (tag !== 25) {
+              break;
+            }
+
+            message.cpus = reader.double();
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.memoryBytes = reader.int64() as bigint;
+            continue;
+          }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.diskBytes = reader.int64() as bigint;
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create<I extends Exact<DeepPartial<Quota>, I>>(base?: I): Quota {
+    return Quota.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<Quota>, I>>(object: I): Quota {
+    const message = createBaseQuota();
+    message.jobs = (object.jobs !== undefined && object.jobs !== null) ? BigInt(object.jobs) : 0n;
+    message.startsPerMinute = (object.startsPerMinute !== undefined && object.startsPerMinute !== null)
+      ? BigInt(object.startsPerMinute)
+      : 0n;
+    message.cpus = object.cpus ?? 0;
+    message.memoryBytes = (object.memoryBytes !== undefined && object.memoryBytes !== null)
+      ? BigInt(object.memoryBytes)
+      : 0n;
+    message.diskBytes = (object.diskBytes !== undefined && object.diskBytes !== null) ? BigInt(object.diskBytes) : 0n;
+    return message;
+  },
+};
+
+function createBaseQuotaUse(): QuotaUse {
+  return { jobs: 0n, startsInLastMinute: 0n, cpus: 0, memoryBytes: 0n, diskBytes: 0n, queuedJobs: 0n };
+}
+
+export const QuotaUse: MessageFns<QuotaUse> = {
+  encode(message: QuotaUse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.jobs !== 0n) {
+      if (BigInt.asIntN(64, message.jobs) !== message.jobs) {
+        throw new globalThis.Error("value provided for field message.jobs of type int64 too large");
+      }
+      writer.uint32(8).int64(message.jobs);
+    }
+    if (message.startsInLastMinute !== 0n) {
+      if (BigInt.asIntN(64, message.startsInLastMinute) !== message.startsInLastMinute) {
+        throw new globalThis.Error("value provided for field message.startsInLastMinute of type int64 too large");
+      }
+      writer.uint32(16).int64(message.startsInLastMinute);
+    }
+    if (message.cpus !== 0) {
+      writer.uint32(25).double(message.cpus);
+    }
+    if (message.memoryBytes !== 0n) {
+      if (BigInt.asIntN(64, message.memoryBytes) !== message.memoryBytes) {
+        throw new globalThis.Error("value provided for field message.memoryBytes of type int64 too large");
+      }
+      writer.uint32(32).int64(message.memoryBytes);
+    }
+    if (message.diskBytes !== 0n) {
+      if (BigInt.asIntN(64, message.diskBytes) !== message.diskBytes) {
+        throw new globalThis.Error("value provided for field message.diskBytes of type int64 too large");
+      }
+      writer.uint32(40).int64(message.diskBytes);
+    }
+    if (message.queuedJobs !== 0n) {
+      if (BigInt.asIntN(64, message.queuedJobs) !== message.queuedJobs) {
+        throw new globalThis.Error("value provided for field message.queuedJobs of type int64 too large");
+      }
+      writer.uint32(48).int64(message.queuedJobs);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): QuotaUse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseQuotaUse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.jobs = reader.int64() as bigint;
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.startsInLastMinute = reader.int64() as bigint;
+            continue;
+          }
+          case 3: {
+            if (tag !== 25) {
+              break;
+            }
+
+            message.cpus = reader.double();
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.memoryBytes = reader.int64() as bigint;
+            continue;
+          }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.diskBytes = reader.int64() as bigint;
+            continue;
+          }
+          case 6: {
+            if (tag !== 48) {
+              break;
+            }
+
+            message.queuedJobs = reader.int64() as bigint;
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create<I extends Exact<DeepPartial<QuotaUse>, I>>(base?: I): QuotaUse {
+    return QuotaUse.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<QuotaUse>, I>>(object: I): QuotaUse {
+    const message = createBaseQuotaUse();
+    message.jobs = (object.jobs !== undefined && object.jobs !== null) ? BigInt(object.jobs) : 0n;
+    message.startsInLastMinute = (object.startsInLastMinute !== undefined && object.startsInLastMinute !== null)
+      ? BigInt(object.startsInLastMinute)
+      : 0n;
+    message.cpus = object.cpus ?? 0;
+    message.memoryBytes = (object.memoryBytes !== undefined && object.memoryBytes !== null)
+      ? BigInt(object.memoryBytes)
+      : 0n;
+    message.diskBytes = (object.diskBytes !== undefined && object.diskBytes !== null) ? BigInt(object.diskBytes) : 0n;
+    message.queuedJobs = (object.queuedJobs !== undefined && object.queuedJobs !== null)
+      ? BigInt(object.queuedJobs)
+      : 0n;
+    return message;
+  },
+};
+
+function createBaseQueue(): Queue {
+  return { size: 0n, perUser: 0n, waiting: 0n };
+}
+
+export const Queue: MessageFns<Queue> = {
+  encode(message: Queue, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.size !== 0n) {
+      if (BigInt.asIntN(64, message.size) !== message.size) {
+        throw new globalThis.Error("value provided for field message.size of type int64 too large");
+      }
+      writer.uint32(8).int64(message.size);
+    }
+    if (message.perUser !== 0n) {
+      if (BigInt.asIntN(64, message.perUser) !== message.perUser) {
+        throw new globalThis.Error("value provided for field message.perUser of type int64 too large");
+      }
+      writer.uint32(16).int64(message.perUser);
+    }
+    if (message.waiting !== 0n) {
+      if (BigInt.asIntN(64, message.waiting) !== message.waiting) {
+        throw new globalThis.Error("value provided for field message.waiting of type int64 too large");
+      }
+      writer.uint32(24).int64(message.waiting);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): Queue {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseQueue();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.size = reader.int64() as bigint;
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.perUser = reader.int64() as bigint;
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.waiting = reader.int64() as bigint;
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create<I extends Exact<DeepPartial<Queue>, I>>(base?: I): Queue {
+    return Queue.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<Queue>, I>>(object: I): Queue {
+    const message = createBaseQueue();
+    message.size = (object.size !== undefined && object.size !== null) ? BigInt(object.size) : 0n;
+    message.perUser = (object.perUser !== undefined && object.perUser !== null) ? BigInt(object.perUser) : 0n;
+    message.waiting = (object.waiting !== undefined && object.waiting !== null) ? BigInt(object.waiting) : 0n;
     return message;
   },
 };
@@ -6200,7 +6676,11 @@ export const InfoResponse: MessageFns<InfoResponse> = {
 /** Starts jobs. */
 export type StarterService = typeof StarterService;
 export const StarterService = {
-  /** Starts one job. Answers when the command has been exec'd or has failed to. */
+  /**
+   * Starts one job. Answers when the command has been exec'd or has failed to; where a queue is configured and the server is
+   * full, that is when it was the job's turn. The job waits on when the call ends before: with a request id the same call
+   * gets its answer later, and List shows it, QUEUED.
+   */
   start: {
     path: "/podium.Starter/Start" as const,
     requestStream: false as const,
@@ -6213,12 +6693,20 @@ export const StarterService = {
 } as const;
 
 export interface StarterServer extends UntypedServiceImplementation {
-  /** Starts one job. Answers when the command has been exec'd or has failed to. */
+  /**
+   * Starts one job. Answers when the command has been exec'd or has failed to; where a queue is configured and the server is
+   * full, that is when it was the job's turn. The job waits on when the call ends before: with a request id the same call
+   * gets its answer later, and List shows it, QUEUED.
+   */
   start: handleUnaryCall<StartRequest, StartResponse>;
 }
 
 export interface StarterClient extends Client {
-  /** Starts one job. Answers when the command has been exec'd or has failed to. */
+  /**
+   * Starts one job. Answers when the command has been exec'd or has failed to; where a queue is configured and the server is
+   * full, that is when it was the job's turn. The job waits on when the call ends before: with a request id the same call
+   * gets its answer later, and List shows it, QUEUED.
+   */
   start(
     request: StartRequest,
     callback: (error: ServiceError | null, response: StartResponse) => void,

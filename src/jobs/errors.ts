@@ -81,6 +81,17 @@ export class RequestIdTaken extends Error {
   }
 }
 
+/** The job waited for its start when somebody stopped it; its record says the same. */
+export class StoppedInQueue extends Error {
+  override readonly name = "StoppedInQueue";
+  readonly id: number;
+
+  constructor(id: number, message: string) {
+    super(message);
+    this.id = id;
+  }
+}
+
 /** The job is still running, and what was asked needs it finished. */
 export class StillRunning extends Error {
   override readonly name = "StillRunning";

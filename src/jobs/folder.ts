@@ -1,6 +1,6 @@
 // One job on disk: DATA/jobs/<id>/ (docs/contract.md, "A job on disk"). Beside the files of the contract: `job.json`, what
 // was asked for, `network.json`, the network it was given, and `exit.json`, how it ended.
-import { mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { ExitRecord, Limits, OutputLimit } from "../../sandbox/spec.ts";
 import type { JobNetwork } from "./job-networks.ts";
@@ -31,10 +31,15 @@ const notSaid = { output: { bytes: 0, kill: false } };
 export const streams = ["stdout", "stderr"] as const;
 export type StreamName = (typeof streams)[number];
 
-/** Makes the folder of an accepted job, state RUNNING. On failure nothing of it is left. */
-export function createJobFolder(folder: string, meta: JobMeta): void {
+/**
+ * Makes the folder of an accepted job, state RUNNING. `queued` is what it needs to start later, also by another server; null
+ * where it starts at once. On failure nothing of it is left.
+ */
+export function createJobFolder(folder: string, meta: JobMeta, queued: object | null = null): void {
   mkdirSync(folder, { mode: 0o700 });
   try {
+    // Before job.json, which makes it a job: one that was accepted into the queue is never taken for one that was started.
+    if (queued !== null) writeFileSync(queuedFile(folder), `${JSON.stringify(queued)}\n`, { mode: 0o600 });
     writeFileSync(join(folder, "job.json"), `${JSON.stringify(meta)}\n`, { mode: 0o600 });
     for (const stream of streams) writeFileSync(join(folder, stream), "", { mode: 0o600 });
     writeFileSync(join(folder, "state"), "RUNNING\n", { mode: 0o600 });
@@ -46,6 +51,23 @@ export function createJobFolder(folder: string, meta: JobMeta): void {
 
 export function removeJobFolder(folder: string): void {
   rmSync(folder, { recursive: true, force: true });
+}
+
+function queuedFile(folder: string): string {
+  return join(folder, "queued.json");
+}
+
+export function isQueued(folder: string): boolean {
+  return existsSync(queuedFile(folder));
+}
+
+export function readQueued<T>(folder: string): T | null {
+  return readJson<T>(queuedFile(folder));
+}
+
+/** The job is about to start, and must not be started a second time by a server that comes after a crash. */
+export function leaveQueue(folder: string): void {
+  rmSync(queuedFile(folder), { force: true });
 }
 
 /** Ids of the job folders in `jobs/`, in order. */

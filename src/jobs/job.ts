@@ -12,6 +12,8 @@ export class Job {
   startedAtMs = 0;
   /** Its own network; null: it has none. */
   network: JobNetwork | null = null;
+  /** It waits for its start. */
+  queued = false;
   #outcome: ExitRecord | null = null;
 
   constructor(meta: JobMeta, folder: string) {
@@ -24,8 +26,8 @@ export class Job {
   }
 
   /** As the file `state` says it at the end. */
-  get state(): "RUNNING" | "COMPLETED" | "FAILED" {
-    if (this.#outcome === null) return "RUNNING";
+  get state(): "QUEUED" | "RUNNING" | "COMPLETED" | "FAILED" {
+    if (this.#outcome === null) return this.queued ? "QUEUED" : "RUNNING";
     const { cause, exitCode } = this.#outcome;
     return (cause === "EXITED" || cause === "STOPPED") && exitCode === 0 ? "COMPLETED" : "FAILED";
   }

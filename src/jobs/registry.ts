@@ -5,6 +5,7 @@ import type { Data } from "./data.ts";
 import { NameTaken, NoSuchJob, StillRunning } from "./errors.ts";
 import {
   createJobFolder,
+  isQueued,
   type JobMeta,
   listJobIds,
   readExit,
@@ -45,15 +46,16 @@ export class Registry {
     Object.assign(job, readStart(folder), { network: readNetwork(folder) });
     const exit = readExit(folder);
     if (exit !== null) job.finish(exit);
+    else job.queued = isQueued(folder);
   }
 
   /** Accepts a job: id, folder and name. Throws NameTaken; on any failure nothing is left. */
-  create(describe: (id: number) => JobMeta, user: string, name: string): Job {
+  create(describe: (id: number) => JobMeta, user: string, name: string, queued: object | null = null): Job {
     const taken = name === "" ? undefined : this.#names.get(nameKey(user, name));
     if (taken !== undefined) throw new NameTaken(name, taken);
     const id = this.#ids.take();
     const job = new Job(describe(id), this.#folderOf(id));
-    createJobFolder(job.folder, job.meta);
+    createJobFolder(job.folder, job.meta, queued);
     return this.#add(job);
   }
 
@@ -76,6 +78,7 @@ export class Registry {
 
   /** Forgets a finished job and removes its folder. Throws StillRunning. */
   remove(job: Job): void {
+    if (this.#jobs.get(job.id) !== job) return; // somebody was faster
     if (job.outcome === null) throw new StillRunning(job.id);
     this.discard(job);
   }
@@ -89,8 +92,17 @@ export class Registry {
     removeJobFolder(job.folder);
   }
 
+  all(): Job[] {
+    return [...this.#jobs.values()];
+  }
+
   running(): Job[] {
-    return [...this.#jobs.values()].filter((job) => job.outcome === null);
+    return [...this.#jobs.values()].filter((job) => job.outcome === null && !job.queued);
+  }
+
+  /** In the order in which they were accepted. */
+  queued(): Job[] {
+    return [...this.#jobs.values()].filter((job) => job.queued);
   }
 
   finished(): Job[] {

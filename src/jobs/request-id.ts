@@ -1,10 +1,11 @@
 // Starts that may be repeated: a client whose connection was lost in the middle of Start asks again with the same request
 // id and gets the job that the first one made. The id lies in job.json, so it lives as long as the job, restarts included.
 import { setTimeout } from "node:timers/promises";
-import { RequestIdTaken, StartFailed } from "./errors.ts";
+import { RequestIdTaken, StartFailed, StoppedInQueue } from "./errors.ts";
 import { readStart } from "./folder.ts";
 import type { Job } from "./job.ts";
 import { supervisorLookMs } from "./orphan-start.ts";
+import type { Queue } from "./queue.ts";
 import type { Registry } from "./registry.ts";
 
 export interface RequestIdentity {
@@ -22,11 +23,13 @@ const lookEveryMs = 5;
 
 export class RepeatableStarts {
   readonly #registry: Registry;
+  readonly #queue: Queue;
   /** Starts that have no answer yet, by user and request id. */
   readonly #serving = new Map<string, Serving>();
 
-  constructor(registry: Registry) {
+  constructor(registry: Registry, queue: Queue) {
     this.#registry = registry;
+    this.#queue = queue;
   }
 
   /** The answer of the one job of this request: of the present start, an earlier one's, or that of `start`. */
@@ -36,7 +39,10 @@ export class RepeatableStarts {
     const serving = this.#serving.get(key);
     if ((serving?.digest ?? job?.meta.requestDigest ?? digest) !== digest) throw new RequestIdTaken(id, job?.id ?? 0);
     if (serving !== undefined) return serving.answer;
-    if (job !== undefined) return answerOf(job);
+    if (job !== undefined) {
+      await this.#queue.answerOf(job);
+      return answerOf(job);
+    }
     const answer = start().finally(() => this.#serving.delete(key));
     this.#serving.set(key, { digest, answer });
     return answer;
@@ -49,6 +55,8 @@ async function answerOf(job: Job): Promise<Job> {
   while (job.outcome === null && readStart(job.folder).pid === 0 && performance.now() < deadline) {
     await setTimeout(lookEveryMs);
   }
-  if (job.outcome !== null && job.outcome.startedAtMs === 0) throw new StartFailed(job.id, job.outcome.message);
+  const { outcome } = job;
+  if (outcome?.cause === "STOPPED" && outcome.startedAtMs === 0) throw new StoppedInQueue(job.id, outcome.message);
+  if (outcome?.startedAtMs === 0) throw new StartFailed(job.id, outcome.message);
   return job;
 }

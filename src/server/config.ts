@@ -6,6 +6,7 @@ import { z } from "zod";
 import { parseDuration, parseSize } from "../../sandbox/units.ts";
 import type { LimitSettings, Policy } from "../jobs/policy.ts";
 import { capabilityRules } from "./config-capabilities.ts";
+import { governanceShapes } from "./config-governance.ts";
 import { defaultOutput, mostOutputBytes } from "./config-output.ts";
 import { units } from "./config-units.ts";
 import { networkShape } from "./network-config.ts";
@@ -48,13 +49,6 @@ const folderShape = z.strictObject({
   write: z.boolean().default(false).describe("Whether it may be written."),
 });
 
-const auditShape = z.strictObject({
-  fileBytes: units(parseSize, "64M", 64 * 1024)
-    .default(64 * 2 ** 20)
-    .describe("Bytes of one file, or text like 64M."),
-  files: z.number().int().min(2).default(16).describe("Files that are kept; the oldest go."),
-});
-
 const configShape = z
   .strictObject({
     listen: z.string().optional().describe("HOST:PORT; port 0 picks a free one."),
@@ -66,8 +60,8 @@ const configShape = z
     logLevel: z.enum(["debug", "info", "warn", "error", "silent"]).default("info"),
     defaults: defaultsShape.prefault({}).describe("Limits of a job that asks for none; 0 = none."),
     maximum: maximumShape.prefault({}).describe("Upper bounds of what a job may ask for; 0 = none."),
-    audit: auditShape.prefault({}).describe("The audit log, DATA/audit."),
     capabilities: capabilityRules,
+    ...governanceShapes,
     folders: z.array(folderShape).default([]).describe("Host folders that users may name. Default: none."),
     network: networkShape.prefault({}).describe("Networks of jobs (docs/network.md)."),
   })

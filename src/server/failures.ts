@@ -14,6 +14,7 @@ import {
   RequestIdTaken,
   StartFailed,
   StillRunning,
+  StoppedInQueue,
   Unenforceable,
   Unreachable,
 } from "../jobs/errors.ts";
@@ -53,6 +54,7 @@ export function inBand(error: unknown, id: bigint): WireFailure | null {
   if (error instanceof StartFailed) return failure(FailureCode.START_FAILED, BigInt(error.id));
   if (error instanceof NameTaken) return failure(FailureCode.NAME_TAKEN, BigInt(error.id));
   if (error instanceof RequestIdTaken) return failure(FailureCode.REQUEST_ID_TAKEN, BigInt(error.id));
+  if (error instanceof StoppedInQueue) return failure(FailureCode.STOPPED_IN_QUEUE, BigInt(error.id));
   if (error instanceof Unenforceable) return failure(FailureCode.UNENFORCEABLE);
   if (error instanceof PortTaken) return failure(FailureCode.PORT_TAKEN);
   if (error instanceof Unreachable) return failure(FailureCode.UNREACHABLE);
@@ -64,9 +66,9 @@ export function statusOf(error: unknown): WireStatus {
   const details = error instanceof Error ? error.message : String(error);
   if (error instanceof IdentityError) return { code: status.UNAUTHENTICATED, details };
   if (error instanceof NotAllowed) return { code: status.PERMISSION_DENIED, details };
+  if (error instanceof Exhausted) return { code: status.RESOURCE_EXHAUSTED, details };
   if (error instanceof InvalidRequest) return { code: status.INVALID_ARGUMENT, details };
   if (error instanceof NoSuchJob || error instanceof NoSuchService) return { code: status.NOT_FOUND, details };
-  if (error instanceof Exhausted) return { code: status.RESOURCE_EXHAUSTED, details };
   if (error instanceof StillRunning || error instanceof NotRunning || error instanceof FailedPrecondition)
     return { code: status.FAILED_PRECONDITION, details };
   if (error instanceof Interrupted) return { code: status.UNAVAILABLE, details };

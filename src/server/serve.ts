@@ -20,6 +20,7 @@ import { auditFolder } from "./audit/files.ts";
 import { AuditLog } from "./audit/log.ts";
 import type { CallContext } from "./calls.ts";
 import { type Config, policyOf } from "./config.ts";
+import { governanceOf } from "./config-governance.ts";
 import { MutualTls } from "./credentials.ts";
 import { openServerLog, type ServerLog } from "./log.ts";
 import { health } from "./services/health.ts";
@@ -70,7 +71,12 @@ export async function serve(settings: ServeSettings): Promise<RunningServer> {
   for (const warning of tls.warnings()) log.warn({}, warning);
   const data = openData(settings.data);
   const audit = AuditLog.open(auditFolder(data.path), settings.config.audit, log);
-  const jobs = await Jobs.open(data, policyOf(settings.config, [data.path, settings.files.key]), log);
+  const jobs = await Jobs.open(
+    data,
+    policyOf(settings.config, [data.path, settings.files.key]),
+    governanceOf(settings.config),
+    log,
+  );
   const ending = new AbortController();
   setMaxListeners(0, ending.signal); // every open stream listens
   const server = new Server({ ...channelOptions, interceptors: [auditing(audit)] });

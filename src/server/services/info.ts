@@ -1,6 +1,7 @@
-import { type InfoResponse, type InfoServer, Role } from "../../gen/podium.ts";
+import { type InfoResponse, type InfoServer, Role, type Quota as WireQuota } from "../../gen/podium.ts";
 import type { Caller, Jobs } from "../../jobs/jobs.ts";
 import type { LimitSettings } from "../../jobs/policy.ts";
+import type { Quota } from "../../jobs/quotas.ts";
 import { type CallContext, unary } from "../calls.ts";
 import { limitsOf } from "../wire.ts";
 
@@ -17,7 +18,9 @@ export function infoService(jobs: Jobs, context: CallContext, facts: ServerFacts
   return { info: unary(context, "Info", (caller: Caller) => info(jobs, caller, facts)) };
 }
 
-function info(jobs: Jobs, caller: Caller, { version, defaults, maximum }: ServerFacts): InfoResponse {
+async function info(jobs: Jobs, caller: Caller, facts: ServerFacts): Promise<InfoResponse> {
+  const { version, defaults, maximum } = facts;
+  const { quota, total, use, queue } = await jobs.standing(caller);
   return {
     version,
     apiVersion,
@@ -26,6 +29,27 @@ function info(jobs: Jobs, caller: Caller, { version, defaults, maximum }: Server
     role: roles[caller.role],
     defaultLimits: limitsOf(defaults, defaults.timeoutMs, outputOf(defaults)),
     maxLimits: limitsOf(maximum, maximum.timeoutMs, outputOf(maximum)),
+    quota: wireQuota(quota),
+    serverQuota: wireQuota(total),
+    use: {
+      jobs: BigInt(use.jobs),
+      startsInLastMinute: BigInt(use.startsInLastMinute),
+      cpus: use.cpus,
+      memoryBytes: BigInt(use.memoryBytes),
+      diskBytes: BigInt(use.diskBytes),
+      queuedJobs: BigInt(use.queued),
+    },
+    queue: { size: BigInt(queue.size), perUser: BigInt(queue.perUser), waiting: BigInt(queue.waiting) },
+  };
+}
+
+function wireQuota({ jobs, startsPerMinute, cpus, memoryBytes, diskBytes }: Quota): WireQuota {
+  return {
+    jobs: BigInt(jobs),
+    startsPerMinute: BigInt(startsPerMinute),
+    cpus,
+    memoryBytes: BigInt(memoryBytes),
+    diskBytes: BigInt(diskBytes),
   };
 }
 

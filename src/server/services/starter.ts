@@ -10,7 +10,11 @@ import { inBand } from "../failures.ts";
 import { networkWishOf } from "./network-wish.ts";
 
 export function starter(jobs: Jobs, context: CallContext): StarterServer {
-  return { start: unary(context, "Start", (caller, request: StartRequest) => start(jobs, context, caller, request)) };
+  return {
+    start: unary(context, "Start", (caller, request: StartRequest, signal) =>
+      start(jobs, context, caller, request, signal),
+    ),
+  };
 }
 
 async function start(
@@ -18,14 +22,23 @@ async function start(
   { audit }: CallContext,
   caller: Caller,
   request: StartRequest,
+  aborted: AbortSignal,
 ): Promise<StartResponse> {
   try {
     const failure = audit.failure();
     if (failure !== null) throw new Error(`nothing is started that cannot be written down: the audit log: ${failure}`);
-    const { name, labels, seccomp } = request;
+    const { name, labels, seccomp, noWait } = request;
     const network = networkWishOf(request);
-    const wanted = { request: requestOf(request), name, labels, seccomp, network, repeatable: identityOf(request) };
-    const job = await jobs.start(caller, wanted, (id) => auditAccepted(request, id));
+    const wanted = {
+      request: requestOf(request),
+      name,
+      labels,
+      seccomp,
+      network,
+      repeatable: identityOf(request),
+      wait: !noWait,
+    };
+    const job = await jobs.start(caller, wanted, (id) => auditAccepted(request, id), aborted);
     return { response: { $case: "success", value: { id: BigInt(job.id) } } };
   } catch (error) {
     const value = inBand(error, 0n);
@@ -34,14 +47,15 @@ async function start(
   }
 }
 
-/** A repetition is the same request byte for byte, apart from the id itself. */
+/** A repetition is the same request, apart from the id itself and whether it waits. */
 function identityOf(request: StartRequest): RequestIdentity | null {
   const { requestId: id } = request;
   if (id === "") return null;
   if (!/^[!-~]{1,128}$/.test(id)) {
     throw new InvalidRequest("request_id", "is not an id", "use 1 to 128 visible ASCII characters, for example a UUID");
   }
-  const asked = StartRequest.encode({ ...request, requestId: "" }).finish();
+  const labels = Object.fromEntries(Object.entries(request.labels).sort(([a], [b]) => (a < b ? -1 : 1))); // a map's order is chance
+  const asked = StartRequest.encode({ ...request, labels, requestId: "", noWait: false }).finish();
   return { id, digest: createHash("sha256").update(asked).digest("hex") };
 }
 

@@ -1,0 +1,92 @@
+// What stands between a checked request and its start: quotas, rates, the disk, and the queue.
+import { DiskUse } from "./disk-use.ts";
+import { Exhausted, Interrupted } from "./errors.ts";
+import type { Job } from "./job.ts";
+import { Queue, type QueueSettings } from "./queue.ts";
+import {
+  type Quota,
+  type QuotaSettings,
+  type QuotaUse,
+  quotaOf,
+  refuseImpossible,
+  type Share,
+  StartRates,
+} from "./quotas.ts";
+import type { Registry } from "./registry.ts";
+import type { RetentionSettings } from "./retention.ts";
+
+export interface Governance {
+  readonly quotas: QuotaSettings;
+  readonly queue: QueueSettings;
+  readonly retention: RetentionSettings;
+}
+
+/** What one user has, and what of it is in use. */
+export interface Standing {
+  readonly quota: Quota;
+  readonly total: Quota;
+  readonly use: QuotaUse & { readonly startsInLastMinute: number; readonly diskBytes: number; readonly queued: number };
+  readonly queue: QueueSettings & { readonly waiting: number };
+}
+
+export class Admission {
+  readonly queue: Queue;
+  readonly disk = new DiskUse();
+  readonly #settings: Governance;
+  readonly #rates: StartRates;
+  readonly #registry: Registry;
+
+  constructor(settings: Governance, registry: Registry) {
+    this.#settings = settings;
+    this.#registry = registry;
+    this.queue = new Queue(settings.quotas, settings.queue);
+    this.#rates = new StartRates(settings.quotas);
+    for (const { meta } of registry.all()) this.#rates.add(meta.user, meta.createdAtMs);
+  }
+
+  /** What no waiting would help against. Throws InvalidRequest, Exhausted. */
+  async check(user: string, share: Share): Promise<void> {
+    const { quotas } = this.#settings;
+    const quota = quotaOf(quotas, user);
+    refuseImpossible(quota, share, user);
+    refuseImpossible(quotas.total, share, "the server");
+    this.#rates.check(user);
+    await this.#checkDisk(user, quota.diskBytes, (job) => job.meta.user === user);
+    await this.#checkDisk("the server", quotas.total.diskBytes, () => true);
+  }
+
+  async #checkDisk(whose: string, limit: number, counts: (job: Job) => boolean): Promise<void> {
+    if (limit === 0) return;
+    const used = await this.disk.sum(this.#registry.all().filter(counts));
+    if (used < limit) return;
+    throw new Exhausted(`${whose} has ${used} of ${limit} bytes in job folders; remove finished jobs (podium rm)`);
+  }
+
+  /** A start was accepted. */
+  count(user: string): void {
+    this.#rates.add(user);
+  }
+
+  async standing(user: string): Promise<Standing> {
+    const { quotas, queue } = this.#settings;
+    const diskBytes = await this.disk.sum(this.#registry.all().filter(({ meta }) => meta.user === user));
+    const startsInLastMinute = this.#rates.count(user);
+    return {
+      quota: quotaOf(quotas, user),
+      total: quotas.total,
+      use: { ...this.queue.use(user), startsInLastMinute, diskBytes, queued: this.queue.waitingOf(user) },
+      queue: { ...queue, waiting: this.queue.length },
+    };
+  }
+}
+
+/** The answer of a Start; when the call ends while its job waits in the queue, Interrupted: the job waits on. */
+export function unlessQueued(answer: Promise<Job>, queued: () => boolean, aborted: AbortSignal): Promise<Job> {
+  return new Promise((resolve, reject) => {
+    const leave = () => {
+      if (queued()) reject(new Interrupted());
+    };
+    aborted.addEventListener("abort", leave);
+    answer.then(resolve, reject).finally(() => aborted.removeEventListener("abort", leave));
+  });
+}
