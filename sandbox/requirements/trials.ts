@@ -1,6 +1,7 @@
 // What a job's set-up asks of the kernel, each tried with the very functions that the set-up uses.
 import { mkdirSync } from "node:fs";
 import { dirname } from "node:path";
+import { idsPerJob, usualIdRanges } from "../id-ranges.ts";
 import { seccompPrograms } from "../seccomp/programs.ts";
 import { Children } from "../sys/children.ts";
 import { hasClone3 } from "../sys/clone.ts";
@@ -21,7 +22,7 @@ import { exitNow, fork, setNoNewPrivileges, waitFor } from "../sys/process.ts";
 import { openResolved } from "../sys/resolve.ts";
 import { installSeccompFilter } from "../sys/seccomp-filter.ts";
 import { forkSelfTest } from "../zygote/self-test.ts";
-import { idRange, makeJobNamespace } from "../zygote/user-namespaces.ts";
+import { makeJobNamespace } from "../zygote/user-namespaces.ts";
 import type { Trial } from "./trial.ts";
 
 const asRoot = "run podium as root of the host, in a container with --privileged";
@@ -106,7 +107,7 @@ function userNamespace(idLocks: string): Trial {
   return {
     name: "namespace user",
     required: true,
-    what: `can be made, with ${idRange.perJob} ids of the host from ${idRange.first} to ${lastId()}`,
+    what: `can be made, with ${idsPerJob} ids of the host from ${usualIdRanges.first} to ${lastId()}`,
     mend: `sysctl -w user.max_user_namespaces=10000; use a kernel with CONFIG_USER_NS; in a container let it have the host's ids (no user namespace of its own)`,
     body: () => {
       mkdirSync(dirname(idLocks), { recursive: true, mode: 0o700 });
@@ -116,7 +117,7 @@ function userNamespace(idLocks: string): Trial {
 }
 
 function lastId(): number {
-  return idRange.first + idRange.ranges * idRange.perJob - 1;
+  return usualIdRanges.first + usualIdRanges.ranges * idsPerJob - 1;
 }
 
 /** A mount namespace of its own with room to write in. */

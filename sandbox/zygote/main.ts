@@ -95,7 +95,7 @@ class Zygote {
     const configuration = this.#configuration;
     if (configuration === null) throw new Error("start before configure");
     try {
-      const userNamespace = this.#ready.shift() ?? makeJobNamespace(configuration.idLocks);
+      const userNamespace = this.#ready.shift() ?? makeJobNamespace(configuration.idLocks, configuration.ids);
       this.#forkInit(configuration, start, userNamespace);
     } catch (error) {
       tell(MessageType.failed, {
@@ -138,7 +138,7 @@ class Zygote {
   /** A host that refuses user namespaces refuses them at Start, with the reason; not here, where nobody asked. */
   #makeNamespace(configuration: ConfigureMessage): void {
     try {
-      this.#ready.push(makeJobNamespace(configuration.idLocks));
+      this.#ready.push(makeJobNamespace(configuration.idLocks, configuration.ids));
     } catch {
       this.#pooling = false;
     }
@@ -147,6 +147,7 @@ class Zygote {
   #reap(): void {
     for (const pid of this.#children.ended()) {
       waitFor(pid);
+      this.#pooling = true; // its id range is free again
       const job = this.#jobs.get(pid);
       this.#jobs.delete(pid);
       if (job !== undefined) tell(MessageType.gone, { job });

@@ -14,6 +14,7 @@
 // init answers on the same socket as the zygote: one frame in one write of a stream socket is never torn.
 // End of file on the socket ends the zygote; running jobs do not notice. Then the job folder tells how they ended.
 import type { CgroupPlan } from "../cgroup/group.ts";
+import type { IdRanges } from "../id-ranges.ts";
 import type { SandboxSpec } from "../spec.ts";
 
 export const MessageType = {
@@ -33,6 +34,8 @@ export interface ConfigureMessage {
   readonly stage: string;
   /** File whose bytes are locked by the jobs that use the id range of that number (user-namespaces.ts). */
   readonly idLocks: string;
+  /** Absent: the usual ones (id-ranges.ts). */
+  readonly ids?: IdRanges;
   /** True: many jobs will come, so that it pays to get ready for them while nobody waits (rehearsal.ts). */
   readonly rehearse?: boolean;
 }

@@ -5,6 +5,7 @@
 import { mkdirSync, openSync, writeFileSync } from "node:fs";
 import { createGroup } from "../cgroup/create.ts";
 import type { Group } from "../cgroup/group.ts";
+import { usualIdRanges } from "../id-ranges.ts";
 import { ControlSocket } from "../init/control.ts";
 import { Deadlines } from "../init/deadlines.ts";
 import { type End, exitRecord } from "../init/outcome.ts";
@@ -20,7 +21,6 @@ import { MS_NODEV, MS_NOSUID, mountFilesystem } from "../sys/mounts.ts";
 import { CLONE_NEWCGROUP, CLONE_NEWIPC, CLONE_NEWNET, CLONE_NEWNS, CLONE_NEWUTS, setns } from "../sys/namespaces.ts";
 import { PollSet } from "../sys/poll.ts";
 import type { ConfigureMessage } from "./protocol.ts";
-import { idRange } from "./user-namespaces.ts";
 
 /** After about as many calls V8 no longer changes what it knows of a function. */
 export const rehearsals = 10;
@@ -42,7 +42,7 @@ export function rehearse({ cgroup, stage }: ConfigureMessage): boolean {
   try {
     group = createGroup(cgroup, { name: `rehearsal-${process.pid}`, limits: spec.limits, disks: [] });
     const stdio = { in: null, out: -1, err: -1 };
-    const context: Context = { spec, group, userNamespace: -1, idBase: idRange.first, stage, stdio };
+    const context: Context = { spec, group, userNamespace: -1, idBase: usualIdRanges.first, stage, stdio };
     enterNamespaces(context);
     mountFilesystem("tmpfs", stage, MS_NOSUID | MS_NODEV, "mode=700");
     rehearseInit(group, `${stage}/job`);

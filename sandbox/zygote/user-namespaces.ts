@@ -1,13 +1,11 @@
 // Ready-made user namespaces, each with an id range that no other live job of this host has. A range is owned by a lock
-// on one byte of a file (the range's number), held by an open file description that only the job's init keeps: the kernel
+// on one byte of a file (its first id, divided by the ids of a range), held by an open file description that only the job's init keeps: the kernel
 // gives it back however init ends, so there is no list to repair after a crash, and all servers of the host share the file.
 import { openSync, readlinkSync, writeFileSync } from "node:fs";
+import { type IdRanges, idsPerJob, usualIdRanges } from "../id-ranges.ts";
 import { close, O_CREAT, O_RDWR, open, pipe, read, tryLockByte, write } from "../sys/descriptors.ts";
 import { CLONE_NEWUSER, unshare } from "../sys/namespaces.ts";
 import { exitNow, fork, waitFor } from "../sys/process.ts";
-
-/** First host id, ids per job and number of ranges: 1073741824 to 1610612735, below 2^31 (ping_group_range wants that). */
-export const idRange = { first: 0x40000000, perJob: 0x10000, ranges: 8192 } as const;
 
 export interface UserNamespace {
   readonly fd: number;
@@ -22,15 +20,17 @@ export function closeUserNamespace(namespace: UserNamespace): void {
   close(namespace.lock);
 }
 
-function claimRange(lockFile: string): { lock: number; number: number } {
+function claimRange(lockFile: string, { first, ranges }: IdRanges): { lock: number; idBase: number } {
   const lock = open(lockFile, O_RDWR | O_CREAT, 0o600);
-  const start = Math.floor(Math.random() * idRange.ranges);
-  for (let i = 0; i < idRange.ranges; i++) {
-    const number = (start + i) % idRange.ranges;
-    if (tryLockByte(lock, number)) return { lock, number };
+  const start = Math.floor(Math.random() * ranges);
+  for (let i = 0; i < ranges; i++) {
+    const idBase = first + ((start + i) % ranges) * idsPerJob;
+    if (tryLockByte(lock, idBase / idsPerJob)) return { lock, idBase };
   }
   close(lock);
-  throw new Error(`all ${idRange.ranges} id ranges of this host are in use: end some jobs first`);
+  throw new Error(
+    `user-namespace: all ${ranges} id ranges from ${first} up are in use; end some jobs, or give the configuration's "ids" more`,
+  );
 }
 
 /** A user namespace with this mapping, in `uid_map` form (user_namespaces(7)); nothing lives in it. Returns its descriptor. */
@@ -74,12 +74,11 @@ function liveInNamespace(toParent: number, toChild: { read: number; write: numbe
   exitNow(0);
 }
 
-/** A namespace for one job; throws when the host has no range left or refuses user namespaces. */
-export function makeJobNamespace(lockFile: string): UserNamespace {
-  const { lock, number } = claimRange(lockFile);
+/** A namespace for one job; throws when no range is left or the host refuses user namespaces. */
+export function makeJobNamespace(lockFile: string, ranges: IdRanges = usualIdRanges): UserNamespace {
+  const { lock, idBase } = claimRange(lockFile, ranges);
   try {
-    const idBase = idRange.first + number * idRange.perJob;
-    const map = `0 ${idBase} ${idRange.perJob}`;
+    const map = `0 ${idBase} ${idsPerJob}`;
     return { fd: makeUserNamespace(map, map), idBase, lock };
   } catch (error) {
     close(lock);

@@ -11,6 +11,7 @@ import type { CgroupPlan } from "../../sandbox/cgroup/group.ts";
 import { checkRequest } from "../../sandbox/cgroup/limits.ts";
 import { preparePlacement, removePlacement, sweepJobs } from "../../sandbox/cgroup/placement.ts";
 import { readPlanFile } from "../../sandbox/cgroup/plan-file.ts";
+import type { IdRanges } from "../../sandbox/id-ranges.ts";
 import { ControlClient } from "../../sandbox/init/client.ts";
 import { prepareRecord, writeRecord } from "../../sandbox/init/record.ts";
 import { filterNeeds, type JobRequest, RequestError, specOf } from "../../sandbox/request.ts";
@@ -34,6 +35,8 @@ export interface ExecutorFolders {
   readonly zygotePid: string;
   /** File that remembers where the groups are, for the next server. */
   readonly cgroupPlan: string;
+  /** Ids of the host that are for jobs. */
+  readonly ids: IdRanges;
 }
 
 /** A request that has been checked against this host and can be started. */
@@ -204,8 +207,8 @@ export class Executor {
   }
 
   async #spawnZygote(): Promise<ZygoteClient> {
-    const { stage, zygotePid } = this.#folders;
-    const zygote = await ZygoteClient.spawn({ cgroup: this.#cgroup, stage, idLocks, rehearse: true });
+    const { stage, zygotePid, ids } = this.#folders;
+    const zygote = await ZygoteClient.spawn({ cgroup: this.#cgroup, stage, idLocks, ids, rehearse: true });
     writeFileSync(zygotePid, `${zygote.pid}\n`, { mode: 0o600 });
     for (const event of ["ended", "gone"] as const) {
       zygote.on(event, (job) => setImmediate(() => this.#ended(job))); // its start is answered first

@@ -71,7 +71,7 @@ export class Jobs {
     const keep = new Set(registry.running().map((job) => String(job.id)));
     const kept = registry.running().flatMap(({ network }) => (network === null ? [] : [network]));
     const networks = await JobNetworks.open(data.id, policy.network, kept, log); // before the zygote: it leaves /run/netns
-    const executor = await Executor.open({ ...data, tag: data.id }, keep).catch(async (error) => {
+    const executor = await Executor.open({ ...data, tag: data.id, ids: policy.ids }, keep).catch(async (error) => {
       await networks.close();
       throw error;
     });

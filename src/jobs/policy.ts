@@ -1,5 +1,6 @@
 // What the server's configuration adds to a request: defaults, upper bounds, and which host folders a user may name.
 import { realpathSync } from "node:fs";
+import type { IdRanges } from "../../sandbox/id-ranges.ts";
 import type { JobRequest } from "../../sandbox/request.ts";
 import type { SandboxSpec } from "../../sandbox/spec.ts";
 import type { CapabilityRule } from "./capability-rules.ts";
@@ -31,6 +32,8 @@ export interface Policy {
   readonly maximum: LimitSettings;
   readonly folders: readonly FolderRule[];
   readonly capabilities: readonly CapabilityRule[];
+  /** Ids of the host that are for jobs. */
+  readonly ids: IdRanges;
   /** Podium's own files and folders: nobody may name what holds one or lies in one, whatever the rules say. */
   readonly own: readonly string[];
   readonly network: NetworkChoices;

@@ -7,6 +7,7 @@ import { parseDuration, parseSize } from "../../sandbox/units.ts";
 import type { LimitSettings, Policy } from "../jobs/policy.ts";
 import { capabilityRules } from "./config-capabilities.ts";
 import { governanceShapes } from "./config-governance.ts";
+import { idRanges } from "./config-ids.ts";
 import { defaultOutput, mostOutputBytes } from "./config-output.ts";
 import { units } from "./config-units.ts";
 import { networkShape } from "./network-config.ts";
@@ -62,6 +63,7 @@ const configShape = z
     maximum: maximumShape.prefault({}).describe("Upper bounds of what a job may ask for; 0 = none."),
     capabilities: capabilityRules,
     ...governanceShapes,
+    ids: idRanges,
     folders: z.array(folderShape).default([]).describe("Host folders that users may name. Default: none."),
     network: networkShape.prefault({}).describe("Networks of jobs (docs/network.md)."),
   })
@@ -106,11 +108,11 @@ function readJson(file: string): unknown {
 
 /** Folders are looked up once: a link that somebody puts in place of one later leads nowhere. `own`: DATA and keys. */
 export function policyOf(
-  { defaults, maximum, capabilities, folders, network }: Config,
+  { defaults, maximum, capabilities, ids, folders, network }: Config,
   own: readonly string[],
 ): Policy {
   const rules = folders.map((rule) => ({ ...rule, path: resolved(rule.path) }));
-  return { defaults, maximum, capabilities, folders: rules, own: own.map(resolved), network };
+  return { defaults, maximum, capabilities, ids, folders: rules, own: own.map(resolved), network };
 }
 
 function resolved(path: string): string {

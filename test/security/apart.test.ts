@@ -4,7 +4,7 @@ import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import * as assert from "uvu/assert";
-import { idRange } from "../../sandbox/zygote/user-namespaces.ts";
+import { idsPerJob, usualIdRanges } from "../../sandbox/id-ranges.ts";
 import { podiumScript, runSandbox, runScript, startProgram, startSandbox, TestZygote } from "../support/sandbox.ts";
 import { requires, suite } from "../support/suite.ts";
 import { Attacks, assertNoneWorked, assertResults, parseAttempts, profiles } from "./attacks.ts";
@@ -24,8 +24,8 @@ test("every job has host ids of its own, from 2^30 up, none of them anybody's", 
   const bases = ids.map((id, i) => Number(id) - ([0, 1000, 65535][i] ?? 0));
   assert.is(new Set(bases).size, 3);
   for (const base of bases) {
-    assert.ok(base >= idRange.first && base < 2 ** 31, `${base}`);
-    assert.is((base - idRange.first) % idRange.perJob, 0);
+    assert.ok(base >= usualIdRanges.first && base < 2 ** 31, `${base}`);
+    assert.is((base - usualIdRanges.first) % idsPerJob, 0);
   }
   for (const job of jobs) process.kill(job.initPid, "SIGKILL");
   await Promise.allSettled(jobs.map((job) => job.finished));

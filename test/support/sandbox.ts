@@ -8,6 +8,7 @@ import { join } from "node:path";
 import { findPlacement } from "../../sandbox/cgroup/find-placement.ts";
 import type { CgroupPlan } from "../../sandbox/cgroup/group.ts";
 import { preparePlacement, removePlacement, sweepJobs } from "../../sandbox/cgroup/placement.ts";
+import type { IdRanges } from "../../sandbox/id-ranges.ts";
 import { ControlClient } from "../../sandbox/init/client.ts";
 import { filterNeeds, type JobRequest, specOf } from "../../sandbox/request.ts";
 import { type SeccompChoice, seccompFilters } from "../../sandbox/seccomp/programs.ts";
@@ -126,14 +127,14 @@ export class TestZygote implements AsyncDisposable {
     this.client = client;
   }
 
-  static async open(): Promise<TestZygote> {
+  static async open(ids?: IdRanges): Promise<TestZygote> {
     const folder = mkdtempSync(join(tmpdir(), "podium-test-"));
     chmodSync(folder, 0o700);
     const stage = join(folder, "stage");
     mkdirSync(stage);
     const cgroup = findPlacement(Buffer.from(folder.slice(-6)).toString("hex"));
     preparePlacement(cgroup);
-    const client = await ZygoteClient.spawn({ cgroup, stage, idLocks });
+    const client = await ZygoteClient.spawn({ cgroup, stage, idLocks, ...(ids && { ids }) });
     return new TestZygote(folder, cgroup, client);
   }
 

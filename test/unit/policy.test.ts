@@ -24,6 +24,7 @@ function policy(folders: readonly FolderRule[], rest: Partial<Policy> = {}): Pol
     defaults: none,
     maximum: none,
     capabilities: [],
+    ids: { first: 65536, ranges: 1 },
     folders,
     own: [],
     network: readConfig(undefined).network,
