@@ -55,6 +55,8 @@ type Name = keyof typeof table;
 export type Capability = { [N in Name]: (typeof table)[N] extends true ? N : never }[Name];
 
 const names = Object.keys(table) as Name[];
+/** All that the kernel has, in the order of their numbers. */
+export const capabilityNames: readonly string[] = names;
 export const workingCapabilities = names.filter((name): name is Capability => table[name] === true);
 
 /** What Docker and containerd give unless told otherwise, less what cannot work. */

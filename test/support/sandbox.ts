@@ -98,6 +98,8 @@ export interface TestRequest extends Partial<JobRequest> {
   readonly seccomp?: SeccompChoice;
   /** Whether the job ends with this process, so that a test that is killed leaves none: true unless said. */
   readonly bound?: boolean;
+  /** What no request can ask for. */
+  readonly override?: Partial<SandboxSpec>;
 }
 
 export interface FinishedJob {
@@ -211,13 +213,14 @@ export class TestZygote implements AsyncDisposable {
   }
 }
 
-function specFor({ seccomp = { kind: "default" }, bound: _, ...request }: TestRequest): SandboxSpec {
+function specFor({ seccomp = { kind: "default" }, bound: _, override, ...request }: TestRequest): SandboxSpec {
   const asked = { argv: [], ...request };
-  return specOf(asked, {
+  const spec = specOf(asked, {
     defaultHostname: "sandbox",
     network: { kind: "none" },
     ...seccompFilters(seccomp, filterNeeds(asked)),
   });
+  return { ...spec, ...override };
 }
 
 /** Throws when there is no exit record: init was killed. */
