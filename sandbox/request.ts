@@ -2,6 +2,8 @@
 import { realpathSync, statSync } from "node:fs";
 import { posix } from "node:path";
 import { type Capability, capabilitiesNamed } from "./capabilities.ts";
+import { limitsWithFiles } from "./controller-file.ts";
+import { type FurtherRequest, furtherLimits } from "./further-limits.ts";
 import { inodesFor } from "./scratch-size.ts";
 import type { SeccompNeeds } from "./seccomp/programs.ts";
 import type { Grant, Limits, Names, Network, Rootfs, RootfsMode, SandboxSpec, TmpfsMount } from "./spec.ts";
@@ -15,7 +17,7 @@ export interface RootfsRequest {
 }
 
 /** A request in the units of SandboxSpec. Absent = the default of docs/contract.md. */
-export interface JobRequest {
+export interface JobRequest extends FurtherRequest {
   readonly argv: readonly string[];
   /** `NAME=VALUE`; a later one replaces an earlier one of the same name. */
   readonly env?: readonly string[];
@@ -113,13 +115,18 @@ function capabilitiesOf(request: JobRequest): Capability[] {
   throw new RequestError("cap_add", `${JSON.stringify(found.name)} ${found.reason}`, found.mend);
 }
 
-function limitsOf({ cpus = 0, memoryBytes = 0, ioBytesPerSecond = 0, pids = 0 }: JobRequest): Limits {
-  return {
+/** Throws RequestError. */
+export function limitsOf(request: Omit<JobRequest, "argv">): Limits {
+  const { cpus = 0, memoryBytes = 0, ioBytesPerSecond = 0, pids = 0 } = request;
+  const further = furtherLimits(request);
+  if ("reason" in further) throw new RequestError(further.field, further.reason, further.mend);
+  return limitsWithFiles({
     cpus: amount("cpus", cpus),
     memoryBytes: whole("memory", memoryBytes),
     ioBytesPerSecond: whole("io", ioBytesPerSecond),
     pids: whole("pids", pids) || defaultPids,
-  };
+    ...further,
+  });
 }
 
 function environment(settings: readonly string[]): Record<string, string> {

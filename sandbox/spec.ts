@@ -12,6 +12,22 @@ export interface Limits {
   readonly ioBytesPerSecond: number;
   /** Processes and threads together. */
   readonly pids: number;
+  /** Share of the processors where several jobs want more than there is: 1 to 10000, 0 or absent is the usual 100. */
+  readonly cpuWeight?: number;
+  /** Bytes of memory above which the job is slowed down and its pages are taken back (v2 only). */
+  readonly memoryHighBytes?: number;
+  /** Requests per second for reads and, separately, for writes. */
+  readonly ioOperationsPerSecond?: number;
+  /** Processors it may run on, as `0-2,5`; "" or absent is all. */
+  readonly cpuset?: string;
+  /** Files of controllers that are written as they stand, after all others. */
+  readonly files?: readonly ControllerFile[];
+}
+
+/** One value for one file of the job's control group, for example `cpu.max` and `50000 100000`. */
+export interface ControllerFile {
+  readonly file: string;
+  readonly value: string;
 }
 
 /** Of each output stream, in bytes; 0 = no limit. */

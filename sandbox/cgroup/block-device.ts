@@ -23,10 +23,16 @@ export function wholeDisks(paths: readonly string[], view: BlockDeviceView = hos
   return [...new Set(paths.flatMap((path) => disksOfPath(path, view)))].sort();
 }
 
-/** The disks that a job's io limit applies to: those behind the folders it sees; none when it has no such limit. */
+/** The disks that a job's io limits apply to: those behind the folders it sees; none when it has no such limit. */
 export function disksOf({ limits, rootfs, grants }: SandboxSpec): string[] {
-  if (limits.ioBytesPerSecond === 0) return [];
-  return wholeDisks([rootfs?.path ?? "/usr", ...grants.map((grant) => grant.source)]);
+  const { ioBytesPerSecond, ioOperationsPerSecond = 0 } = limits;
+  if (ioBytesPerSecond === 0 && ioOperationsPerSecond === 0) return [];
+  return wholeDisks(diskFolders({ rootfs, grants }));
+}
+
+/** The folders of the host that a job reads and writes. */
+export function diskFolders({ rootfs, grants }: Pick<SandboxSpec, "rootfs" | "grants">): string[] {
+  return [rootfs?.path ?? "/usr", ...grants.map((grant) => grant.source)];
 }
 
 function hostView(): BlockDeviceView {

@@ -5,7 +5,7 @@ import type { Limits, Usage } from "../spec.ts";
 export const v1Controllers = ["cpu", "cpuacct", "pids", "blkio", "memory"] as const;
 export type V1Controller = (typeof v1Controllers)[number];
 
-export const v2Controllers = ["cpu", "memory", "pids", "io"] as const;
+export const v2Controllers = ["cpu", "memory", "pids", "io", "cpuset"] as const;
 export type V2Controller = (typeof v2Controllers)[number];
 
 /** Limits that this host cannot enforce, each with the reason and the mend; a request for one of them is refused. */
@@ -24,6 +24,8 @@ export interface V1Plan {
   readonly version: 1;
   /** Absolute folder per controller that the host has, each holding `supervisors/` and `jobs/`; two may share one. */
   readonly roots: Readonly<Partial<Record<V1Controller, string>>>;
+  /** The same for the cpuset controller, where it is there; made when a job asks for processors (v1-cpuset.ts). */
+  readonly cpuset?: string;
   readonly unenforceable: Unenforceable;
 }
 
@@ -46,6 +48,10 @@ export interface Group {
   oomKills(): number;
   /** What to poll(2) for an out-of-memory event: v1 an eventfd with POLLIN, v2 `memory.events` with POLLPRI; fd -1 where there is none. */
   readonly oomEvents: { readonly fd: number; readonly events: number };
+  /** Gives limits to a group that has none yet. Throws CgroupError with field and reason. */
+  limit(limits: Limits, disks: readonly string[]): void;
+  /** The memory limit that holds now, in bytes; 0 = none. */
+  memoryLimitBytes(): number;
   /** Replaces the limits of the running group; 0 lifts one. Throws at the first that the kernel refuses (memory below what is in use: EBUSY). */
   update(limits: Limits, disks: readonly string[]): void;
   /** Kills what is left where the kernel can (v2: cgroup.kill). A no-op on v1, where init's kill(-1) does it. */

@@ -14,6 +14,11 @@ export function formatIoMax(limit: IoMax): string {
   return `${limit.disk} rbps=${rate(limit.readBytesPerSecond)} wbps=${rate(limit.writeBytesPerSecond)}`;
 }
 
+/** The line that sets the requests per second of both directions of one disk; the byte rates stay as they are. */
+export function formatOperations(disk: string, perSecond: number): string {
+  return `${disk} riops=${rate(perSecond)} wiops=${rate(perSecond)}`;
+}
+
 /** Parses what the kernel shows: a disk without any limit has no line. Throws CgroupError for anything else. */
 export function parseIoMax(text: string): IoMax[] {
   return text
@@ -38,6 +43,6 @@ function parseRate(text: string | undefined): number {
   return text !== undefined && /^\d+$/.test(text) ? Number(text) : Number.NaN;
 }
 
-function rate(bytesPerSecond: number): string {
-  return Number.isFinite(bytesPerSecond) ? String(bytesPerSecond) : "max";
+function rate(perSecond: number): string {
+  return Number.isFinite(perSecond) ? String(perSecond) : "max";
 }

@@ -1,6 +1,7 @@
 // From the units of a request to those of the kernel's files, and the refusals that need no kernel.
 import type { Limits } from "../spec.ts";
 import { CgroupError } from "./errors.ts";
+import { checkFurtherLimits } from "./further-limits.ts";
 import type { GroupRequest, Unenforceable } from "./group.ts";
 
 /** The kernel's default period, of v1 and v2 alike. */
@@ -37,20 +38,31 @@ export function checkRequest(request: GroupRequest, unenforceable: Unenforceable
 
 /** The part of checkRequest that a change of limits needs too. */
 export function checkLimits(limits: Limits, disks: readonly string[], unenforceable: Unenforceable): void {
-  for (const [field, value] of Object.entries(limits) as [keyof Limits, number][]) {
-    if (!(value >= 0 && value < Number.POSITIVE_INFINITY)) {
-      throw new CgroupError(`limits.${field}: ${value} is not a number from 0 up`);
-    }
-    if (field !== "cpus" && !Number.isSafeInteger(value)) {
-      throw new CgroupError(`limits.${field}: ${value} is not a whole number below 2^53`);
-    }
+  for (const [field, value] of Object.entries(limits) as [keyof Limits, Limits[keyof Limits]][]) {
+    if (typeof value === "number") checkAmount(field, value);
     const reason = unenforceable[field];
-    if (value > 0 && reason !== undefined) throw new CgroupError(`limits.${field}: ${reason}`);
+    if (isAsked(value) && reason !== undefined) throw new CgroupError(`limits.${field}: ${reason}`);
   }
   if (limits.cpus > 0) cpuQuotaUs(limits.cpus);
   checkMemory(limits.memoryBytes);
   checkPids(limits.pids);
-  checkIo(limits.ioBytesPerSecond, disks);
+  checkIo("ioBytesPerSecond", limits.ioBytesPerSecond, disks);
+  checkIo("ioOperationsPerSecond", limits.ioOperationsPerSecond ?? 0, disks);
+  checkFurtherLimits(limits);
+}
+
+function checkAmount(field: keyof Limits, value: number): void {
+  if (!(value >= 0 && value < Number.POSITIVE_INFINITY)) {
+    throw new CgroupError(`limits.${field}: ${value} is not a number from 0 up`);
+  }
+  if (field !== "cpus" && !Number.isSafeInteger(value)) {
+    throw new CgroupError(`limits.${field}: ${value} is not a whole number below 2^53`);
+  }
+}
+
+/** Whether a request asks for a limit: neither 0, "" nor an empty list, which are "none". */
+export function isAsked(value: Limits[keyof Limits]): boolean {
+  return typeof value === "number" ? value > 0 : value !== undefined && value.length > 0;
 }
 
 /**
@@ -74,10 +86,10 @@ function checkPids(pids: number): void {
   }
 }
 
-function checkIo(bytesPerSecond: number, disks: readonly string[]): void {
-  if (bytesPerSecond === 0) return;
+function checkIo(field: keyof Limits, perSecond: number, disks: readonly string[]): void {
+  if (perSecond === 0) return;
   if (disks.length === 0) {
-    throw new CgroupError("limits.ioBytesPerSecond: no disk to limit: the job's folders are on no block device");
+    throw new CgroupError(`limits.${field}: no disk to limit: the job's folders are on no block device`);
   }
   const wrong = disks.find((disk) => !/^\d+:\d+$/.test(disk));
   if (wrong !== undefined) throw new CgroupError(`disk "${wrong}" is not MAJOR:MINOR`);

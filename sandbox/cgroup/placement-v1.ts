@@ -6,15 +6,28 @@ import type { MountInfo } from "./mountinfo.ts";
 import { groupFolder, isReadOnly } from "./own-group.ts";
 
 /** The controller that enforces each limit, and how the kernel gets one that it lacks. */
-const enforcers: Readonly<Record<keyof Limits, { readonly controller: V1Controller; readonly mend: string }>> = {
+interface Enforcer {
+  readonly controller: V1Controller | "cpuset";
+  readonly mend: string;
+}
+
+const blkio: Enforcer = {
+  controller: "blkio",
+  mend: "use a kernel with CONFIG_BLK_DEV_THROTTLING and mount the blkio controller",
+};
+
+const enforcers: Readonly<Record<Exclude<keyof Limits, "files" | "memoryHighBytes">, Enforcer>> = {
   cpus: { controller: "cpu", mend: "use a kernel with CONFIG_CFS_BANDWIDTH and mount the cpu controller" },
+  cpuWeight: { controller: "cpu", mend: "use a kernel with CONFIG_FAIR_GROUP_SCHED and mount the cpu controller" },
+  cpuset: { controller: "cpuset", mend: "use a kernel with CONFIG_CPUSETS and mount the cpuset controller" },
   memoryBytes: { controller: "memory", mend: "boot with cgroup_enable=memory" },
   pids: { controller: "pids", mend: "use a kernel with CONFIG_CGROUP_PIDS and mount the pids controller" },
-  ioBytesPerSecond: {
-    controller: "blkio",
-    mend: "use a kernel with CONFIG_BLK_DEV_THROTTLING and mount the blkio controller",
-  },
+  ioBytesPerSecond: blkio,
+  ioOperationsPerSecond: blkio,
 };
+
+const onlyOnV2 =
+  "cgroup v1 has no limit that slows a job down before its memory ends: boot with cgroup_no_v1=all to have all controllers on v2";
 
 /** The plan for a host with at least one of the enforcing controllers on v1; null for any other. */
 export function findV1Placement(tag: string, surroundings: Surroundings): V1Plan | null {
@@ -25,19 +38,21 @@ export function findV1Placement(tag: string, surroundings: Surroundings): V1Plan
     const folder = ownFolder(controller, surroundings);
     if (folder !== null) roots[controller] = `${folder}/podium-${tag}`;
   }
-  const unenforceable: Partial<Record<keyof Limits, string>> = {};
-  for (const [field, { controller, mend }] of Object.entries(enforcers) as [keyof Limits, typeof enforcers.cpus][]) {
-    if (roots[controller] === undefined) unenforceable[field] = whyMissing(controller, mend, surroundings);
+  const cpuset = ownFolder("cpuset", surroundings);
+  const unenforceable: Partial<Record<keyof Limits, string>> = { memoryHighBytes: onlyOnV2 };
+  for (const [field, { controller, mend }] of Object.entries(enforcers) as [keyof typeof enforcers, Enforcer][]) {
+    const isThere = controller === "cpuset" ? cpuset !== null : roots[controller] !== undefined;
+    if (!isThere) unenforceable[field] = whyMissing(controller, mend, surroundings);
   }
-  return { version: 1, roots, unenforceable };
+  return { version: 1, roots, ...(cpuset !== null && { cpuset: `${cpuset}/podium-${tag}` }), unenforceable };
 }
 
-function mountsOf(controller: V1Controller, { mounts }: Surroundings): MountInfo[] {
+function mountsOf(controller: Enforcer["controller"], { mounts }: Surroundings): MountInfo[] {
   return mounts.filter(({ type, superOptions }) => type === "cgroup" && superOptions.includes(controller));
 }
 
 /** The calling process's group in the controller's hierarchy, where a mount shows it and can be written to. */
-function ownFolder(controller: V1Controller, surroundings: Surroundings): string | null {
+function ownFolder(controller: Enforcer["controller"], surroundings: Surroundings): string | null {
   const membership = surroundings.memberships.find(({ controllers }) => controllers.includes(controller));
   if (membership === undefined) return null;
   const folders = mountsOf(controller, surroundings)
@@ -46,7 +61,7 @@ function ownFolder(controller: V1Controller, surroundings: Surroundings): string
   return folders.find((folder) => folder !== null) ?? null;
 }
 
-function whyMissing(controller: V1Controller, mend: string, surroundings: Surroundings): string {
+function whyMissing(controller: Enforcer["controller"], mend: string, surroundings: Surroundings): string {
   const mounts = mountsOf(controller, surroundings);
   const mount = mounts[0];
   if (mount !== undefined && mounts.every(isReadOnly)) {

@@ -14,11 +14,13 @@ import { groupFolder, isReadOnly } from "./own-group.ts";
 import { membersOf } from "./placement.ts";
 import { delegatedScope } from "./systemd-scope.ts";
 
-const fields: Readonly<Record<V2Controller, keyof Limits>> = {
-  cpu: "cpus",
-  memory: "memoryBytes",
-  pids: "pids",
-  io: "ioBytesPerSecond",
+/** What each controller enforces. */
+const fields: Readonly<Record<V2Controller, readonly (keyof Limits)[]>> = {
+  cpu: ["cpus", "cpuWeight"],
+  memory: ["memoryBytes", "memoryHighBytes"],
+  pids: ["pids"],
+  io: ["ioBytesPerSecond", "ioOperationsPerSecond"],
+  cpuset: ["cpuset"],
 };
 
 interface Place {
@@ -124,10 +126,10 @@ function controllersOf(folder: string): V2Controller[] {
 function unenforceableIn(base: string, controllers: readonly V2Controller[]): V2Plan["unenforceable"] {
   const lacking = v2Controllers.filter((controller) => !controllers.includes(controller));
   return Object.fromEntries(
-    lacking.map((controller) => [
-      fields[controller],
-      `${base} has no ${controller} controller (cgroup v2): delegate it (systemd: Delegate=yes)${bootMend(controller)}`,
-    ]),
+    lacking.flatMap((controller) => {
+      const reason = `${base} has no ${controller} controller (cgroup v2): delegate it (systemd: Delegate=yes)${bootMend(controller)}`;
+      return fields[controller].map((field) => [field, reason]);
+    }),
   );
 }
 

@@ -12,7 +12,7 @@ const killTimeoutMs = 2_000;
 
 /** Makes what is missing of the root, `supervisors` and `jobs`. Throws CgroupError. */
 export function preparePlacement(plan: CgroupPlan): void {
-  for (const root of rootsOf(plan)) {
+  for (const root of controlledRoots(plan)) {
     makeGroupIfMissing(root);
     enableControllers(plan, root);
     makeGroupIfMissing(`${root}/supervisors`);
@@ -29,7 +29,7 @@ function enableControllers(plan: CgroupPlan, folder: string): void {
 
 /** Moves the calling process, and so all that it will fork, beside the jobs' groups. Throws CgroupError. */
 export function enterSupervisors(plan: CgroupPlan): void {
-  for (const root of rootsOf(plan)) writeControl(`${root}/supervisors`, "cgroup.procs", "0");
+  for (const root of controlledRoots(plan)) writeControl(`${root}/supervisors`, "cgroup.procs", "0");
 }
 
 /** Removes all groups of the plan in which no process lives. Returns the folders that are still busy; none = all is gone. */
@@ -95,6 +95,13 @@ export function membersOf(folder: string): number[] {
   }
 }
 
-function rootsOf(plan: CgroupPlan): string[] {
+/** Those that are made when the server starts. */
+function controlledRoots(plan: CgroupPlan): string[] {
   return plan.version === 2 ? [plan.root] : [...new Set(Object.values(plan.roots))];
+}
+
+/** All that there may be. */
+function rootsOf(plan: CgroupPlan): string[] {
+  const cpuset = plan.version === 1 && plan.cpuset !== undefined ? [plan.cpuset] : [];
+  return [...controlledRoots(plan), ...cpuset];
 }

@@ -1,5 +1,5 @@
 import { readFileSync } from "node:fs";
-import type { Limits } from "../spec.ts";
+import type { ControllerFile, Limits } from "../spec.ts";
 import { writeControl, writeControlIfThere } from "./control-file.ts";
 import { CgroupError } from "./errors.ts";
 
@@ -15,6 +15,11 @@ export interface Setting {
   readonly initial: boolean;
   /** What to do on a kernel without this file; without it, a missing file is an error. */
   readonly missing?: "swappiness" | "swap must be off" | "ignore";
+}
+
+/** A file that the request sets by itself. */
+export function fileSetting(folder: string, { file, value }: ControllerFile): Setting {
+  return { field: "files", folder, file, value, initial: false };
 }
 
 /** Writes the settings in order. Throws CgroupError with field, file, value and errno of the first that fails. */

@@ -1,6 +1,7 @@
 // A job's group on cgroup v1 (Documentation/admin-guide/cgroup-v1): a folder in each hierarchy.
-import { closeSync, openSync, readSync } from "node:fs";
-import type { Limits, Usage } from "../spec.ts";
+import { closeSync, existsSync, openSync, readSync } from "node:fs";
+import { dirname } from "node:path";
+import type { ControllerFile, Limits, Usage } from "../spec.ts";
 import { eventfd } from "../sys/eventfd.ts";
 import { POLLIN } from "../sys/poll.ts";
 import { readControl, readControlDescriptor, readControlIfThere, writeControl } from "./control-file.ts";
@@ -9,7 +10,9 @@ import { makeGroup, removeGroup } from "./folder.ts";
 import { type Group, type GroupRequest, type V1Controller, type V1Plan, v1Controllers } from "./group.ts";
 import { parseBlkioStat } from "./io-usage.ts";
 import { checkLimits, checkRequest, cpuQuotaUs } from "./limits.ts";
-import { apply, type Setting } from "./setting.ts";
+import { apply, fileSetting, type Setting } from "./setting.ts";
+import { ensureCpusetGroup, wantsCpuset } from "./v1-cpuset.ts";
+import { cpusetFolder } from "./v1-folders.ts";
 
 type Folders = Readonly<Partial<Record<V1Controller, string>>>;
 
@@ -23,8 +26,15 @@ export function createV1Group(plan: V1Plan, request: GroupRequest): Group {
       makeGroup(folder);
       made.push(folder);
     }
-    apply(v1Settings(folders, request.limits, request.disks).filter((setting) => !setting.initial));
-    return new V1Group(plan, folders, folders.memory === undefined ? noEvents : watchMemory(folders.memory));
+    const cpuset = cpusetFolder(plan, request.name);
+    if (cpuset !== null && wantsCpuset(request.limits)) made.push(cpuset);
+    limitNew({ ...folders, cpuset }, request.limits, request.disks);
+    return new V1Group(
+      plan,
+      request.name,
+      folders,
+      folders.memory === undefined ? noEvents : watchMemory(folders.memory),
+    );
   } catch (error) {
     for (const folder of made.reverse()) removeGroup(folder);
     throw error;
@@ -33,7 +43,21 @@ export function createV1Group(plan: V1Plan, request: GroupRequest): Group {
 
 /** A group that exists, for its figures and limits; without out-of-memory events. */
 export function openV1Group(plan: V1Plan, name: string): Group {
-  return new V1Group(plan, foldersOf(plan, name), noEvents);
+  return new V1Group(plan, name, foldersOf(plan, name), noEvents);
+}
+
+/** Also the group of the cpuset hierarchy, which is there only when it is needed. */
+interface AllFolders extends Folders {
+  readonly cpuset: string | null;
+}
+
+function limitNew(folders: AllFolders, limits: Limits, disks: readonly string[]): void {
+  ensureCpuset(folders, limits);
+  apply(v1Settings(folders, limits, disks).filter((setting) => !setting.initial));
+}
+
+function ensureCpuset({ cpuset, cpu, pids }: AllFolders, limits: Limits): void {
+  if (cpuset !== null && wantsCpuset(limits)) ensureCpusetGroup(cpuset, cpu ?? pids);
 }
 
 function foldersOf(plan: V1Plan, name: string): Folders {
@@ -51,21 +75,43 @@ function distinct(folders: Folders): string[] {
 }
 
 /** The files that a request writes; only those of controllers that the host has. */
-function v1Settings(folders: Folders, limits: Limits, disks: readonly string[]): Setting[] {
-  const { cpus, memoryBytes, pids, ioBytesPerSecond } = limits;
+function v1Settings(folders: AllFolders, limits: Limits, disks: readonly string[]): Setting[] {
+  const { memoryBytes, pids, files = [] } = limits;
   const settings: Setting[] = [];
-  if (folders.cpu !== undefined) {
-    const value = String(cpus === 0 ? -1 : cpuQuotaUs(cpus));
-    // A new group has a cpu.cfs_period_us of cpuPeriodUs.
-    settings.push({ field: "cpus", folder: folders.cpu, file: "cpu.cfs_quota_us", value, initial: cpus === 0 });
-  }
+  if (folders.cpu !== undefined) settings.push(...cpuSettings(folders.cpu, limits));
   if (folders.memory !== undefined) settings.push(...memorySettings(folders.memory, memoryBytes));
   if (folders.pids !== undefined) {
     const value = pids === 0 ? "max" : String(pids);
     settings.push({ field: "pids", folder: folders.pids, file: "pids.max", value, initial: pids === 0 });
   }
-  if (folders.blkio !== undefined) settings.push(...ioSettings(folders.blkio, ioBytesPerSecond, disks));
-  return settings;
+  if (folders.blkio !== undefined) settings.push(...ioSettings(folders.blkio, limits, disks));
+  if (folders.cpuset !== null) settings.push(...cpusetSettings(folders.cpuset, limits));
+  return [...settings, ...files.map((file) => fileSetting(folders[controllerOf(file)] ?? "", file))];
+}
+
+function controllerOf({ file }: ControllerFile): keyof AllFolders {
+  return file.split(".")[0] as keyof AllFolders;
+}
+
+/** cpu.shares of a new group; v2's usual weight of 100 stands for it. */
+const usualShares = 1024;
+const usualWeight = 100;
+
+function cpuSettings(folder: string, { cpus, cpuWeight = 0 }: Limits): Setting[] {
+  const quota = String(cpus === 0 ? -1 : cpuQuotaUs(cpus));
+  const shares = String(Math.max(2, Math.round(((cpuWeight || usualWeight) * usualShares) / usualWeight)));
+  return [
+    // A new group has a cpu.cfs_period_us of cpuPeriodUs.
+    { field: "cpus", folder, file: "cpu.cfs_quota_us", value: quota, initial: cpus === 0 },
+    { field: "cpuWeight", folder, file: "cpu.shares", value: shares, initial: cpuWeight === 0 },
+  ];
+}
+
+/** Taken back, it is what the group above has; without the group there is nothing to take back. */
+function cpusetSettings(folder: string, { cpuset = "" }: Limits): Setting[] {
+  if (cpuset === "" && !existsSync(folder)) return [];
+  const value = cpuset || readControl(dirname(folder), "cpuset.cpus").trim();
+  return [{ field: "cpuset", folder, file: "cpuset.cpus", value, initial: cpuset === "" }];
 }
 
 /** memory.memsw (memory and swap together) must never be below memory.limit, so it is lifted before a change. */
@@ -81,16 +127,26 @@ function memorySettings(folder: string, memoryBytes: number): Setting[] {
   ];
 }
 
-function ioSettings(folder: string, bytesPerSecond: number, disks: readonly string[]): Setting[] {
-  const io = { field: "ioBytesPerSecond", folder, initial: bytesPerSecond === 0 } as const;
-  return disks.flatMap((disk) =>
-    ["read", "write"].map((direction) => ({
-      ...io,
-      file: `blkio.throttle.${direction}_bps_device`,
-      value: `${disk} ${bytesPerSecond}`,
-    })),
-  );
+function ioSettings(folder: string, limits: Limits, disks: readonly string[]): Setting[] {
+  const { ioBytesPerSecond, ioOperationsPerSecond = 0 } = limits;
+  const both = (field: "ioBytesPerSecond" | "ioOperationsPerSecond", unit: string, perSecond: number) =>
+    disks.flatMap((disk) =>
+      ["read", "write"].map((direction) => ({
+        field,
+        folder,
+        initial: perSecond === 0,
+        file: `blkio.throttle.${direction}_${unit}_device`,
+        value: `${disk} ${perSecond}`,
+      })),
+    );
+  return [
+    ...both("ioBytesPerSecond", "bps", ioBytesPerSecond),
+    ...both("ioOperationsPerSecond", "iops", ioOperationsPerSecond),
+  ];
 }
+
+/** Without a limit the kernel shows the largest multiple of a page below 2^63. */
+const noLimitBytes = 2 ** 62;
 
 /** Descriptors of a group whose out-of-memory events are watched. */
 interface MemoryWatch {
@@ -118,12 +174,12 @@ class V1Group implements Group {
   readonly folders: readonly string[];
   readonly oomEvents: { readonly fd: number; readonly events: number };
   readonly #plan: V1Plan;
-  readonly #folderOf: Folders;
+  readonly #folderOf: AllFolders;
   readonly #watch: MemoryWatch;
 
-  constructor(plan: V1Plan, folders: Folders, watch: MemoryWatch) {
+  constructor(plan: V1Plan, name: string, folders: Folders, watch: MemoryWatch) {
     this.#plan = plan;
-    this.#folderOf = folders;
+    this.#folderOf = { ...folders, cpuset: cpusetFolder(plan, name) };
     this.#watch = watch;
     this.folders = distinct(folders);
     this.oomEvents = { fd: watch.events, events: POLLIN };
@@ -135,6 +191,8 @@ class V1Group implements Group {
    */
   enter(): void {
     for (const folder of this.folders) writeControl(folder, "tasks", "0");
+    const { cpuset } = this.#folderOf;
+    if (cpuset !== null && existsSync(cpuset)) writeControl(cpuset, "tasks", "0");
   }
 
   usage(): Usage {
@@ -162,8 +220,19 @@ class V1Group implements Group {
     return counter(readControlDescriptor(this.#watch.control), "oom_kill");
   }
 
+  memoryLimitBytes(): number {
+    const bytes = this.#number("memory", "memory.limit_in_bytes");
+    return bytes > noLimitBytes ? 0 : bytes;
+  }
+
+  limit(limits: Limits, disks: readonly string[]): void {
+    checkLimits(limits, disks, this.#plan.unenforceable);
+    limitNew(this.#folderOf, limits, disks);
+  }
+
   update(limits: Limits, disks: readonly string[]): void {
     checkLimits(limits, disks, this.#plan.unenforceable);
+    ensureCpuset(this.#folderOf, limits);
     apply(v1Settings(this.#folderOf, limits, disks));
   }
 
@@ -175,6 +244,7 @@ class V1Group implements Group {
       closeSync(this.#watch.control);
     }
     for (const folder of this.folders) removeGroup(folder);
+    if (this.#folderOf.cpuset !== null) removeGroup(this.#folderOf.cpuset);
   }
 
   #number(controller: V1Controller, file: string): number {

@@ -4,13 +4,14 @@ import type { Limits, Usage } from "../spec.ts";
 import { POLLPRI } from "../sys/poll.ts";
 import { readControl, readControlDescriptor, readControlIfThere, writeControl } from "./control-file.ts";
 import { counter, parseCounter } from "./counters.ts";
+import { CgroupError } from "./errors.ts";
 import { makeGroup, removeGroup } from "./folder.ts";
 import type { Group, GroupRequest, V2Controller, V2Plan } from "./group.ts";
-import { formatIoMax } from "./io-max.ts";
+import { formatIoMax, formatOperations } from "./io-max.ts";
 import { parseIoStat } from "./io-usage.ts";
 import { checkLimits, checkRequest, cpuPeriodUs, cpuQuotaUs } from "./limits.ts";
 import { readPressures } from "./pressure.ts";
-import { apply, type Setting } from "./setting.ts";
+import { apply, fileSetting, type Setting } from "./setting.ts";
 
 /** Makes the group with its limits; what was made is removed again when a limit fails. Throws CgroupError. */
 export function createV2Group(plan: V2Plan, request: GroupRequest): Group {
@@ -18,12 +19,16 @@ export function createV2Group(plan: V2Plan, request: GroupRequest): Group {
   const folder = `${plan.root}/jobs/${request.name}`;
   makeGroup(folder);
   try {
-    apply(v2Settings(folder, plan.controllers, request.limits, request.disks).filter((setting) => !setting.initial));
+    limitNew(folder, plan, request.limits, request.disks);
     return new V2Group(folder, plan, plan.controllers.includes("memory") ? openMemoryEvents(folder) : -1);
   } catch (error) {
     removeGroup(folder);
     throw error;
   }
+}
+
+function limitNew(folder: string, plan: V2Plan, limits: Limits, disks: readonly string[]): void {
+  apply(v2Settings(folder, plan.controllers, limits, disks).filter((setting) => !setting.initial));
 }
 
 /** A group that exists, for its figures and limits; without out-of-memory events. */
@@ -38,27 +43,71 @@ export function v2Settings(
   limits: Limits,
   disks: readonly string[],
 ): Setting[] {
-  const { cpus, memoryBytes, pids, ioBytesPerSecond } = limits;
+  const { cpus, memoryBytes, pids } = limits;
   const settings: Setting[] = [];
   if (controllers.includes("cpu")) {
     const value = `${cpus === 0 ? "max" : cpuQuotaUs(cpus)} ${cpuPeriodUs}`;
     settings.push({ field: "cpus", folder, file: "cpu.max", value, initial: cpus === 0 });
+    settings.push(weightSetting(folder, limits));
   }
-  if (controllers.includes("memory")) settings.push(...memorySettings(folder, memoryBytes));
+  if (controllers.includes("cpuset")) settings.push(cpusetSetting(folder, limits));
+  if (controllers.includes("memory"))
+    settings.push(highSetting(folder, limits), ...memorySettings(folder, memoryBytes));
   if (controllers.includes("pids")) {
     const value = pids === 0 ? "max" : String(pids);
     settings.push({ field: "pids", folder, file: "pids.max", value, initial: pids === 0 });
   }
-  if (controllers.includes("io")) {
-    const initial = ioBytesPerSecond === 0;
-    const rate = initial ? Number.POSITIVE_INFINITY : ioBytesPerSecond;
-    for (const disk of disks) {
-      const value = formatIoMax({ disk, readBytesPerSecond: rate, writeBytesPerSecond: rate });
-      settings.push({ field: "ioBytesPerSecond", folder, file: "io.max", value, initial });
-    }
-  }
-  return settings;
+  if (controllers.includes("io")) settings.push(...ioSettings(folder, limits, disks));
+  return [...settings, ...(limits.files ?? []).map((file) => fileSetting(folder, file))];
 }
+
+const usualWeight = 100;
+
+function weightSetting(folder: string, { cpuWeight = 0 }: Limits): Setting {
+  const value = String(cpuWeight || usualWeight);
+  return { field: "cpuWeight", folder, file: "cpu.weight", value, initial: cpuWeight === 0 };
+}
+
+/** A newline alone takes the choice back: an empty write would not reach the kernel. */
+function cpusetSetting(folder: string, { cpuset = "" }: Limits): Setting {
+  return { field: "cpuset", folder, file: "cpuset.cpus", value: cpuset || "\n", initial: cpuset === "" };
+}
+
+function highSetting(folder: string, { memoryHighBytes = 0 }: Limits): Setting {
+  const initial = memoryHighBytes === 0;
+  return {
+    field: "memoryHighBytes",
+    folder,
+    file: "memory.high",
+    value: initial ? "max" : String(memoryHighBytes),
+    initial,
+  };
+}
+
+function ioSettings(folder: string, limits: Limits, disks: readonly string[]): Setting[] {
+  const { ioBytesPerSecond, ioOperationsPerSecond = 0 } = limits;
+  const io = { folder, file: "io.max" } as const;
+  return disks.flatMap((disk) => [
+    {
+      ...io,
+      field: "ioBytesPerSecond",
+      value: formatIoMax({
+        disk,
+        readBytesPerSecond: ioBytesPerSecond || none,
+        writeBytesPerSecond: ioBytesPerSecond || none,
+      }),
+      initial: ioBytesPerSecond === 0,
+    },
+    {
+      ...io,
+      field: "ioOperationsPerSecond",
+      value: formatOperations(disk, ioOperationsPerSecond || none),
+      initial: ioOperationsPerSecond === 0,
+    },
+  ]);
+}
+
+const none = Number.POSITIVE_INFINITY;
 
 function memorySettings(folder: string, memoryBytes: number): Setting[] {
   const initial = memoryBytes === 0;
@@ -120,8 +169,20 @@ class V2Group implements Group {
     return counter(fd === -1 ? readControl(this.#folder, "memory.events") : readControlDescriptor(fd), "oom_kill");
   }
 
+  memoryLimitBytes(): number {
+    if (!this.#plan.controllers.includes("memory")) return 0;
+    const bytes = this.#number("memory.max");
+    return Number.isFinite(bytes) ? bytes : 0;
+  }
+
+  limit(limits: Limits, disks: readonly string[]): void {
+    checkLimits(limits, disks, this.#plan.unenforceable);
+    limitNew(this.#folder, this.#plan, limits, disks);
+  }
+
   update(limits: Limits, disks: readonly string[]): void {
     checkLimits(limits, disks, this.#plan.unenforceable);
+    this.#makeRoom(limits.memoryBytes);
     apply(v2Settings(this.#folder, this.#plan.controllers, limits, disks));
   }
 
@@ -132,6 +193,20 @@ class V2Group implements Group {
   remove(): void {
     if (this.oomEvents.fd !== -1) closeSync(this.oomEvents.fd);
     removeGroup(this.#folder);
+  }
+
+  /**
+   * memory.max below what is in use would end the job. Through memory.high the kernel is first asked to take pages back, and
+   * a limit for which it does not find enough is refused, as v1 does.
+   */
+  #makeRoom(memoryBytes: number): void {
+    if (memoryBytes === 0 || this.#number("memory.current") <= memoryBytes) return;
+    const high = readControl(this.#folder, "memory.high").trim();
+    writeControl(this.#folder, "memory.high", String(memoryBytes));
+    const usedBytes = this.#number("memory.current");
+    writeControl(this.#folder, "memory.high", high);
+    if (usedBytes > memoryBytes)
+      throw new CgroupError(`limits.memoryBytes: ${memoryBytes} is less than the ${usedBytes} that are in use: EBUSY`);
   }
 
   #number(file: string): number {

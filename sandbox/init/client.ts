@@ -54,6 +54,10 @@ export class ControlClient {
     this.socket.write(encodeFrame(ControlType.inputEnd, Buffer.alloc(0)));
   }
 
+  timeout(milliseconds: number): void {
+    this.socket.write(encodeJson(ControlType.timeout, { milliseconds }));
+  }
+
   close(): void {
     this.socket.destroy();
   }

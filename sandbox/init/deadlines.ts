@@ -10,6 +10,7 @@ function nowMs(): number {
 }
 
 export class Deadlines {
+  readonly #beganAt = nowMs();
   #timeoutAt: number;
   #killAt = never;
   #oomLookAt = never;
@@ -17,7 +18,12 @@ export class Deadlines {
 
   /** `timeoutMs` from now; 0 = none. */
   constructor(timeoutMs: number) {
-    this.#timeoutAt = timeoutMs === 0 ? never : nowMs() + timeoutMs;
+    this.#timeoutAt = timeoutMs === 0 ? never : this.#beganAt + timeoutMs;
+  }
+
+  /** Another timeout, counted from the same beginning; one that is over is due now. 0 = none. */
+  changeTimeout(timeoutMs: number): void {
+    this.#timeoutAt = timeoutMs === 0 ? never : this.#beganAt + timeoutMs;
   }
 
   /** Milliseconds until something is due, for poll(2): -1 = nothing ever. */

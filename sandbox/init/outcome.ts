@@ -27,6 +27,9 @@ export interface End {
   readonly startedAtMs: number;
   readonly finishedAtMs: number;
   readonly usage: Usage;
+  /** The limits that held at the end, where they are not those of the spec any more. */
+  readonly timeoutMs?: number;
+  readonly memoryLimitBytes?: number;
 }
 
 /** The usual name of each number: node:os lists SIGIOT after SIGABRT and SIGPOLL after SIGIO, which are the same. */
@@ -77,9 +80,9 @@ function messageOf(cause: Cause, spec: SandboxSpec, end: End, exitCode: number |
     case "START_FAILED":
       return end.failure?.message ?? "";
     case "OOM":
-      return `out of memory (limit ${formatSize(spec.limits.memoryBytes)}, peak ${formatSize(end.usage.memoryPeakBytes)})`;
+      return `out of memory (limit ${formatSize(end.memoryLimitBytes ?? spec.limits.memoryBytes)}, peak ${formatSize(end.usage.memoryPeakBytes)})`;
     case "TIMEOUT":
-      return `ran longer than its timeout of ${formatDuration(spec.timeoutMs)}`;
+      return `ran longer than its timeout of ${formatDuration(end.timeoutMs ?? spec.timeoutMs)}`;
     case "OUTPUT_LIMIT":
       return `wrote more than its output limit of ${formatSize(spec.output.bytes)} to ${end.ending?.cause === "OUTPUT_LIMIT" ? end.ending.stream : ""}`;
     case "STOPPED":

@@ -4,11 +4,12 @@
 //          ── stop {signal, graceMs, by}     ──▶        that signal, after the grace SIGKILL to all of the job
 //          ── input BYTES                    ──▶        to the command's stdin
 //          ── inputEnd                       ──▶        stdin is at its end
+//          ── timeout {milliseconds}         ──▶        the deadline from now on, counted from the start; 0 = none
 //
 // init answers nothing: the socket's end of file says that the job is over and its exit record written. A client that
 // feeds stdin uses a connection of its own, since init reads no further there than the command's stdin has room.
 
-export const ControlType = { signal: 1, stop: 2, input: 3, inputEnd: 4 } as const;
+export const ControlType = { signal: 1, stop: 2, input: 3, inputEnd: 4, timeout: 20 } as const;
 
 export interface SignalMessage {
   readonly signal: number;
@@ -19,6 +20,10 @@ export interface StopMessage {
   readonly graceMs: number;
   /** Who asked, for the exit record. */
   readonly by: string;
+}
+
+export interface TimeoutMessage {
+  readonly milliseconds: number;
 }
 
 /** Payload of one `input` frame at most; keeps the memory of init flat. */

@@ -15,7 +15,7 @@ import { Deadlines } from "./deadlines.ts";
 import type { Input } from "./input.ts";
 import type { End, Ending } from "./outcome.ts";
 import type { Outputs } from "./outputs.ts";
-import { ControlType, type SignalMessage, type StopMessage } from "./protocol.ts";
+import { ControlType, type SignalMessage, type StopMessage, type TimeoutMessage } from "./protocol.ts";
 
 const { SIGCHLD, SIGCONT, SIGHUP, SIGINT, SIGKILL, SIGTERM } = constants.signals;
 const everybody = -1;
@@ -60,12 +60,14 @@ export class Supervisor {
   readonly #deadlines: Deadlines;
   #ending: Ending | null = null;
   #status: number | null = null;
+  #timeoutMs: number;
   /** Milliseconds since the epoch; 0 until the command has been exec'd. */
   startedAtMs = 0;
 
   constructor(parts: Parts, context: Context) {
     this.#parts = parts;
-    this.#deadlines = new Deadlines(parts.spec.timeoutMs);
+    this.#timeoutMs = parts.spec.timeoutMs;
+    this.#deadlines = new Deadlines(this.#timeoutMs);
     this.#command = new Command(context);
     for (const output of parts.outputs.streams) output.closeWriteEnd();
     parts.input?.closeReadEnd();
@@ -90,6 +92,8 @@ export class Supervisor {
       startedAtMs: this.startedAtMs,
       finishedAtMs: Date.now(),
       usage: { ...this.#parts.group.usage(), memoryBytes: 0, pids: 0 },
+      timeoutMs: this.#timeoutMs,
+      ...(oomKills > 0 && { memoryLimitBytes: this.#parts.group.memoryLimitBytes() }),
     };
   }
 
@@ -137,6 +141,10 @@ export class Supervisor {
         break;
       case ControlType.inputEnd:
         input?.end();
+        break;
+      case ControlType.timeout:
+        this.#timeoutMs = (JSON.parse(frame.payload.toString()) as TimeoutMessage).milliseconds;
+        this.#deadlines.changeTimeout(this.#timeoutMs);
         break;
       default:
         throw new Error(`unknown control frame ${frame.type}`);

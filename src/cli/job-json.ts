@@ -32,6 +32,11 @@ export function limitsJson(limits: Limits | undefined): Json {
     ioBytesPerSecond: limits?.ioBytesPerSecond ?? 0n,
     pids: limits?.pids ?? 0n,
     timeoutSeconds: Number(limits?.timeoutMs ?? 0n) / 1000,
+    cpuWeight: limits?.cpuWeight ?? 0,
+    memoryHighBytes: limits?.memoryHighBytes ?? 0n,
+    ioOperationsPerSecond: limits?.ioOperationsPerSecond ?? 0n,
+    cpusetCpus: limits?.cpusetCpus ?? "",
+    cgroup: (limits?.cgroup ?? []).map(({ file, value }) => `${file}=${value}`),
     outputBytes: limits?.outputBytes ?? 0n,
     outputKill: limits?.outputKill ?? false,
   };

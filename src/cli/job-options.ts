@@ -4,6 +4,7 @@ import { type Command, InvalidArgumentError } from "commander";
 import type { JobRequest, RootfsRequest } from "../../sandbox/request.ts";
 import type { Grant, OutputLimit, TmpfsMount } from "../../sandbox/spec.ts";
 import { parseDuration, parseOutputLimit, parseSize } from "../../sandbox/units.ts";
+import { addFurtherLimits, type FurtherLimits, furtherOfRequest } from "./limit-options.ts";
 import { addNetworkOptions, type NetworkFlags } from "./network-options.ts";
 
 /** Paths as typed: what a relative one means depends on whose host it is. */
@@ -14,7 +15,7 @@ export interface GrantOption {
   readonly writable: boolean;
 }
 
-export interface JobOptions extends NetworkFlags {
+export interface JobOptions extends FurtherLimits, NetworkFlags {
   readonly cpus?: number;
   readonly memory?: number;
   readonly io?: number;
@@ -98,7 +99,7 @@ export function another(text: string, previous: string[] = []): string[] {
 
 /** Adds the options to a command. Values come out checked in form; what they mean together is checked by `specOf`. */
 export function addJobOptions(command: Command): Command {
-  return addNetworkOptions(command)
+  return addNetworkOptions(addFurtherLimits(command))
     .option("--cpus <N>", "cores it may use, for example 0.5", cores)
     .option("-m, --memory <SIZE>", "memory it may use, page cache and tmpfs included", size)
     .option("--io <SIZE>", "bytes per second it may read and, separately, write on disk", size)
@@ -135,6 +136,7 @@ export function requestOf(argv: readonly string[], options: JobOptions, stdin: b
   return {
     argv,
     stdin,
+    ...furtherOfRequest(options),
     ...(options.env && { env: options.env }),
     ...(options.cwd !== undefined && { cwd: options.cwd }),
     ...(options.hostname !== undefined && { hostname: options.hostname }),

@@ -48,6 +48,11 @@ const commands: Readonly<Record<string, Entry>> = {
     client: true,
     load: async () => (await import("./stats.ts")).statsCommand(),
   },
+  update: {
+    summary: "change limits of a running job",
+    client: true,
+    load: async () => (await import("./update.ts")).updateCommand(),
+  },
   wait: {
     summary: "wait for jobs to end; ends with the first exit code that is not 0",
     client: true,

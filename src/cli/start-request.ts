@@ -5,6 +5,7 @@ import type { Command } from "commander";
 import { type Rootfs, RootfsMode, StartRequest } from "../gen/podium.ts";
 import { CliError } from "./failure.ts";
 import { addJobOptions, another, type GrantOption, type JobOptions } from "./job-options.ts";
+import { furtherOfStart } from "./limit-options.ts";
 import { networkOptionsOf } from "./network-options.ts";
 
 export interface StartOptions extends JobOptions {
@@ -52,6 +53,7 @@ export function startRequestOf(what: Runnable, options: StartOptions, stdin: boo
     tmpfs: (options.tmpfs ?? []).map(({ target, sizeBytes }) => ({ target, sizeBytes: BigInt(sizeBytes) })),
     capAdd: options.capAdd ?? [],
     seccomp: seccompOf(options.seccomp),
+    ...furtherOfStart(options),
     network: networkOptionsOf(options),
   });
 }

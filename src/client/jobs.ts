@@ -1,5 +1,12 @@
 // What there is to know about jobs, waiting for them and removing them.
-import { type JobInfo, JobsService, type ListFilter, ListRequest, StatusService } from "../gen/podium.ts";
+import {
+  type JobInfo,
+  JobsService,
+  type ListFilter,
+  ListRequest,
+  StatusService,
+  type UpdateRequest,
+} from "../gen/podium.ts";
 import { promptMs, serverStream, unary } from "./call.ts";
 import { CallFailure, successOf } from "./call-failure.ts";
 import type { Podium } from "./connect.ts";
@@ -38,6 +45,12 @@ export async function waitForJob(podium: Podium, id: bigint, signal?: AbortSigna
 /** Removes a finished job with its output. Throws CallFailure, FAILED_PRECONDITION while it runs. */
 export async function removeJob(podium: Podium, id: bigint, signal?: AbortSignal): Promise<void> {
   await unary(podium, JobsService.remove, { id }, { signal, timeoutMs: promptMs });
+}
+
+/** Changes limits of a running job and resolves with it. Throws CallFailure with everything as it was. */
+export async function updateJob(podium: Podium, request: UpdateRequest, signal?: AbortSignal): Promise<JobInfo> {
+  const { job } = await unary(podium, JobsService.update, request, { signal, timeoutMs: promptMs });
+  return told(job);
 }
 
 function told(job: JobInfo | undefined): JobInfo {

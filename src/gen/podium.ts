@@ -672,7 +672,25 @@ export interface StartRequest {
    */
   outputKill: boolean;
   /** The job's network and what it may reach. Default: the server's default, which is a network of its own. */
-  network: NetworkOptions | undefined;
+  network:
+    | NetworkOptions
+    | undefined;
+  /** Share of the processors where several jobs want more than there is, 1 to 10000. Default 0: 100, as everybody. */
+  cpuWeight: number;
+  /** Processors it may run on, for example `0-2,5`. Default: all. */
+  cpusetCpus: string;
+  /** Bytes of memory above which the job is slowed down and its pages are taken back. Needs cgroup v2. Default 0: none. */
+  memHigh: bigint;
+  /**
+   * Requests per second for reads and, separately, for writes, on every disk behind the job's folders. Default 0: no
+   * limit.
+   */
+  ioOps: bigint;
+  /**
+   * Files of the job's control group, written in this order after all other limits. Which ones may be named is the
+   * server's configuration. Default: none.
+   */
+  cgroup: CgroupFile[];
 }
 
 export interface StartRequest_LabelsEntry {
@@ -697,6 +715,17 @@ export interface NetworkOptions {
   rateBytesPerSecond: bigint;
   /** Targets as HOST:PORT that must be reachable from inside before the command starts. Default: none. */
   requireReachable: string[];
+}
+
+/** One value for one file of a controller. */
+export interface CgroupFile {
+  /**
+   * For example `cpu.max.burst`. Never cgroup.*, tasks, release_agent, notify_on_release, devices.* or
+   * memory.oom_control. Required.
+   */
+  file: string;
+  /** One line, as the kernel's documentation of the file has it. Required. */
+  value: string;
 }
 
 /** Ids as the job sees them, 0 to 65535. */
@@ -1044,6 +1073,16 @@ export interface Limits {
    * are kept.
    */
   outputKill: boolean;
+  /** Share of the processors, 1 to 10000. 0: the usual 100. */
+  cpuWeight: number;
+  /** Bytes of memory above which it is slowed down. 0: none. */
+  memoryHighBytes: bigint;
+  /** Requests per second for reads and, separately, for writes. 0: no limit. */
+  ioOperationsPerSecond: bigint;
+  /** Processors it may run on. Empty: all. */
+  cpusetCpus: string;
+  /** Files of its control group that were set by themselves; those that change one of the limits above show there too. */
+  cgroup: CgroupFile[];
 }
 
 /** How long the processes of a job had to wait for something. */
@@ -1138,6 +1177,56 @@ export interface RemoveRequest {
 
 /** The job is gone. */
 export interface RemoveResponse {
+}
+
+/** The limits of a job to change. 0 lifts a limit, as far as the server's bounds allow. */
+export interface UpdateRequest {
+  /** The job. */
+  id: bigint;
+  /** Cores. */
+  cpus?:
+    | number
+    | undefined;
+  /** Bytes of memory. */
+  memoryBytes?:
+    | bigint
+    | undefined;
+  /** Bytes per second for reads and, separately, for writes. */
+  ioBytesPerSecond?:
+    | bigint
+    | undefined;
+  /** Processes and threads together; those above a lower limit live on. */
+  pids?:
+    | bigint
+    | undefined;
+  /** Milliseconds of wall-clock time, from the start of the command; one that is over ends the job. */
+  timeoutMs?:
+    | bigint
+    | undefined;
+  /** Share of the processors, 1 to 10000. */
+  cpuWeight?:
+    | number
+    | undefined;
+  /** Bytes of memory above which it is slowed down. */
+  memoryHighBytes?:
+    | bigint
+    | undefined;
+  /** Requests per second for reads and, separately, for writes. */
+  ioOperationsPerSecond?:
+    | bigint
+    | undefined;
+  /** Processors it may run on; empty: all. */
+  cpusetCpus?:
+    | string
+    | undefined;
+  /** Files of its control group; one that was set before is set anew. */
+  cgroup: CgroupFile[];
+}
+
+/** The limits hold. */
+export interface UpdateResponse {
+  /** The job with them. */
+  job: JobInfo | undefined;
 }
 
 /** Whose usage to stream, and how often. */
@@ -1377,6 +1466,11 @@ function createBaseStartRequest(): StartRequest {
     outputLimit: 0n,
     outputKill: false,
     network: undefined,
+    cpuWeight: 0,
+    cpusetCpus: "",
+    memHigh: 0n,
+    ioOps: 0n,
+    cgroup: [],
   };
 }
 
@@ -1468,6 +1562,27 @@ export const StartRequest: MessageFns<StartRequest> = {
     }
     if (message.network !== undefined) {
       NetworkOptions.encode(message.network, writer.uint32(234).fork()).join();
+    }
+    if (message.cpuWeight !== 0) {
+      writer.uint32(248).uint32(message.cpuWeight);
+    }
+    if (message.cpusetCpus !== "") {
+      writer.uint32(258).string(message.cpusetCpus);
+    }
+    if (message.memHigh !== 0n) {
+      if (BigInt.asIntN(64, message.memHigh) !== message.memHigh) {
+        throw new globalThis.Error("value provided for field message.memHigh of type int64 too large");
+      }
+      writer.uint32(264).int64(message.memHigh);
+    }
+    if (message.ioOps !== 0n) {
+      if (BigInt.asIntN(64, message.ioOps) !== message.ioOps) {
+        throw new globalThis.Error("value provided for field message.ioOps of type int64 too large");
+      }
+      writer.uint32(272).int64(message.ioOps);
+    }
+    for (const v of message.cgroup) {
+      CgroupFile.encode(v!, writer.uint32(282).fork()).join();
     }
     return writer;
   },
@@ -1680,6 +1795,46 @@ export const StartRequest: MessageFns<StartRequest> = {
             message.network = NetworkOptions.decode(reader, reader.uint32());
             continue;
           }
+          case 31: {
+            if (tag !== 248) {
+              break;
+            }
+
+            message.cpuWeight = reader.uint32();
+            continue;
+          }
+          case 32: {
+            if (tag !== 258) {
+              break;
+            }
+
+            message.cpusetCpus = reader.string();
+            continue;
+          }
+          case 33: {
+            if (tag !== 264) {
+              break;
+            }
+
+            message.memHigh = reader.int64() as bigint;
+            continue;
+          }
+          case 34: {
+            if (tag !== 272) {
+              break;
+            }
+
+            message.ioOps = reader.int64() as bigint;
+            continue;
+          }
+          case 35: {
+            if (tag !== 282) {
+              break;
+            }
+
+            message.cgroup.push(CgroupFile.decode(reader, reader.uint32()));
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1735,6 +1890,11 @@ export const StartRequest: MessageFns<StartRequest> = {
     message.network = (object.network !== undefined && object.network !== null)
       ? NetworkOptions.fromPartial(object.network)
       : undefined;
+    message.cpuWeight = object.cpuWeight ?? 0;
+    message.cpusetCpus = object.cpusetCpus ?? "";
+    message.memHigh = (object.memHigh !== undefined && object.memHigh !== null) ? BigInt(object.memHigh) : 0n;
+    message.ioOps = (object.ioOps !== undefined && object.ioOps !== null) ? BigInt(object.ioOps) : 0n;
+    message.cgroup = object.cgroup?.map((e) => CgroupFile.fromPartial(e)) || [];
     return message;
   },
 };
@@ -1929,6 +2089,73 @@ export const NetworkOptions: MessageFns<NetworkOptions> = {
       ? BigInt(object.rateBytesPerSecond)
       : 0n;
     message.requireReachable = object.requireReachable?.map((e) => e) || [];
+    return message;
+  },
+};
+
+function createBaseCgroupFile(): CgroupFile {
+  return { file: "", value: "" };
+}
+
+export const CgroupFile: MessageFns<CgroupFile> = {
+  encode(message: CgroupFile, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.file !== "") {
+      writer.uint32(10).string(message.file);
+    }
+    if (message.value !== "") {
+      writer.uint32(18).string(message.value);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): CgroupFile {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseCgroupFile();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.file = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.value = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create<I extends Exact<DeepPartial<CgroupFile>, I>>(base?: I): CgroupFile {
+    return CgroupFile.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<CgroupFile>, I>>(object: I): CgroupFile {
+    const message = createBaseCgroupFile();
+    message.file = object.file ?? "";
+    message.value = object.value ?? "";
     return message;
   },
 };
@@ -4176,6 +4403,11 @@ function createBaseLimits(): Limits {
     timeoutMs: 0n,
     outputBytes: 0n,
     outputKill: false,
+    cpuWeight: 0,
+    memoryHighBytes: 0n,
+    ioOperationsPerSecond: 0n,
+    cpusetCpus: "",
+    cgroup: [],
   };
 }
 
@@ -4216,6 +4448,27 @@ export const Limits: MessageFns<Limits> = {
     }
     if (message.outputKill !== false) {
       writer.uint32(112).bool(message.outputKill);
+    }
+    if (message.cpuWeight !== 0) {
+      writer.uint32(48).uint32(message.cpuWeight);
+    }
+    if (message.memoryHighBytes !== 0n) {
+      if (BigInt.asIntN(64, message.memoryHighBytes) !== message.memoryHighBytes) {
+        throw new globalThis.Error("value provided for field message.memoryHighBytes of type int64 too large");
+      }
+      writer.uint32(56).int64(message.memoryHighBytes);
+    }
+    if (message.ioOperationsPerSecond !== 0n) {
+      if (BigInt.asIntN(64, message.ioOperationsPerSecond) !== message.ioOperationsPerSecond) {
+        throw new globalThis.Error("value provided for field message.ioOperationsPerSecond of type int64 too large");
+      }
+      writer.uint32(64).int64(message.ioOperationsPerSecond);
+    }
+    if (message.cpusetCpus !== "") {
+      writer.uint32(74).string(message.cpusetCpus);
+    }
+    for (const v of message.cgroup) {
+      CgroupFile.encode(v!, writer.uint32(82).fork()).join();
     }
     return writer;
   },
@@ -4289,6 +4542,46 @@ export const Limits: MessageFns<Limits> = {
             message.outputKill = reader.bool();
             continue;
           }
+          case 6: {
+            if (tag !== 48) {
+              break;
+            }
+
+            message.cpuWeight = reader.uint32();
+            continue;
+          }
+          case 7: {
+            if (tag !== 56) {
+              break;
+            }
+
+            message.memoryHighBytes = reader.int64() as bigint;
+            continue;
+          }
+          case 8: {
+            if (tag !== 64) {
+              break;
+            }
+
+            message.ioOperationsPerSecond = reader.int64() as bigint;
+            continue;
+          }
+          case 9: {
+            if (tag !== 74) {
+              break;
+            }
+
+            message.cpusetCpus = reader.string();
+            continue;
+          }
+          case 10: {
+            if (tag !== 82) {
+              break;
+            }
+
+            message.cgroup.push(CgroupFile.decode(reader, reader.uint32()));
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -4319,6 +4612,16 @@ export const Limits: MessageFns<Limits> = {
       ? BigInt(object.outputBytes)
       : 0n;
     message.outputKill = object.outputKill ?? false;
+    message.cpuWeight = object.cpuWeight ?? 0;
+    message.memoryHighBytes = (object.memoryHighBytes !== undefined && object.memoryHighBytes !== null)
+      ? BigInt(object.memoryHighBytes)
+      : 0n;
+    message.ioOperationsPerSecond =
+      (object.ioOperationsPerSecond !== undefined && object.ioOperationsPerSecond !== null)
+        ? BigInt(object.ioOperationsPerSecond)
+        : 0n;
+    message.cpusetCpus = object.cpusetCpus ?? "";
+    message.cgroup = object.cgroup?.map((e) => CgroupFile.fromPartial(e)) || [];
     return message;
   },
 };
@@ -5107,6 +5410,280 @@ export const RemoveResponse: MessageFns<RemoveResponse> = {
   },
   fromPartial<I extends Exact<DeepPartial<RemoveResponse>, I>>(_: I): RemoveResponse {
     const message = createBaseRemoveResponse();
+    return message;
+  },
+};
+
+function createBaseUpdateRequest(): UpdateRequest {
+  return {
+    id: 0n,
+    cpus: undefined,
+    memoryBytes: undefined,
+    ioBytesPerSecond: undefined,
+    pids: undefined,
+    timeoutMs: undefined,
+    cpuWeight: undefined,
+    memoryHighBytes: undefined,
+    ioOperationsPerSecond: undefined,
+    cpusetCpus: undefined,
+    cgroup: [],
+  };
+}
+
+export const UpdateRequest: MessageFns<UpdateRequest> = {
+  encode(message: UpdateRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.id !== 0n) {
+      if (BigInt.asIntN(64, message.id) !== message.id) {
+        throw new globalThis.Error("value provided for field message.id of type int64 too large");
+      }
+      writer.uint32(8).int64(message.id);
+    }
+    if (message.cpus !== undefined) {
+      writer.uint32(17).double(message.cpus);
+    }
+    if (message.memoryBytes !== undefined) {
+      if (BigInt.asIntN(64, message.memoryBytes) !== message.memoryBytes) {
+        throw new globalThis.Error("value provided for field message.memoryBytes of type int64 too large");
+      }
+      writer.uint32(24).int64(message.memoryBytes);
+    }
+    if (message.ioBytesPerSecond !== undefined) {
+      if (BigInt.asIntN(64, message.ioBytesPerSecond) !== message.ioBytesPerSecond) {
+        throw new globalThis.Error("value provided for field message.ioBytesPerSecond of type int64 too large");
+      }
+      writer.uint32(32).int64(message.ioBytesPerSecond);
+    }
+    if (message.pids !== undefined) {
+      if (BigInt.asIntN(64, message.pids) !== message.pids) {
+        throw new globalThis.Error("value provided for field message.pids of type int64 too large");
+      }
+      writer.uint32(40).int64(message.pids);
+    }
+    if (message.timeoutMs !== undefined) {
+      if (BigInt.asIntN(64, message.timeoutMs) !== message.timeoutMs) {
+        throw new globalThis.Error("value provided for field message.timeoutMs of type int64 too large");
+      }
+      writer.uint32(48).int64(message.timeoutMs);
+    }
+    if (message.cpuWeight !== undefined) {
+      writer.uint32(56).uint32(message.cpuWeight);
+    }
+    if (message.memoryHighBytes !== undefined) {
+      if (BigInt.asIntN(64, message.memoryHighBytes) !== message.memoryHighBytes) {
+        throw new globalThis.Error("value provided for field message.memoryHighBytes of type int64 too large");
+      }
+      writer.uint32(64).int64(message.memoryHighBytes);
+    }
+    if (message.ioOperationsPerSecond !== undefined) {
+      if (BigInt.asIntN(64, message.ioOperationsPerSecond) !== message.ioOperationsPerSecond) {
+        throw new globalThis.Error("value provided for field message.ioOperationsPerSecond of type int64 too large");
+      }
+      writer.uint32(72).int64(message.ioOperationsPerSecond);
+    }
+    if (message.cpusetCpus !== undefined) {
+      writer.uint32(82).string(message.cpusetCpus);
+    }
+    for (const v of message.cgroup) {
+      CgroupFile.encode(v!, writer.uint32(90).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): UpdateRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseUpdateRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.id = reader.int64() as bigint;
+            continue;
+          }
+          case 2: {
+            if (tag !== 17) {
+              break;
+            }
+
+            message.cpus = reader.double();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.memoryBytes = reader.int64() as bigint;
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.ioBytesPerSecond = reader.int64() as bigint;
+            continue;
+          }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.pids = reader.int64() as bigint;
+            continue;
+          }
+          case 6: {
+            if (tag !== 48) {
+              break;
+            }
+
+            message.timeoutMs = reader.int64() as bigint;
+            continue;
+          }
+          case 7: {
+            if (tag !== 56) {
+              break;
+            }
+
+            message.cpuWeight = reader.uint32();
+            continue;
+          }
+          case 8: {
+            if (tag !== 64) {
+              break;
+            }
+
+            message.memoryHighBytes = reader.int64() as bigint;
+            continue;
+          }
+          case 9: {
+            if (tag !== 72) {
+              break;
+            }
+
+            message.ioOperationsPerSecond = reader.int64() as bigint;
+            continue;
+          }
+          case 10: {
+            if (tag !== 82) {
+              break;
+            }
+
+            message.cpusetCpus = reader.string();
+            continue;
+          }
+          case 11: {
+            if (tag !== 90) {
+              break;
+            }
+
+            message.cgroup.push(CgroupFile.decode(reader, reader.uint32()));
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create<I extends Exact<DeepPartial<UpdateRequest>, I>>(base?: I): UpdateRequest {
+    return UpdateRequest.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<UpdateRequest>, I>>(object: I): UpdateRequest {
+    const message = createBaseUpdateRequest();
+    message.id = (object.id !== undefined && object.id !== null) ? BigInt(object.id) : 0n;
+    message.cpus = object.cpus ?? undefined;
+    message.memoryBytes = (object.memoryBytes !== undefined && object.memoryBytes !== null)
+      ? BigInt(object.memoryBytes)
+      : undefined;
+    message.ioBytesPerSecond = (object.ioBytesPerSecond !== undefined && object.ioBytesPerSecond !== null)
+      ? BigInt(object.ioBytesPerSecond)
+      : undefined;
+    message.pids = (object.pids !== undefined && object.pids !== null) ? BigInt(object.pids) : undefined;
+    message.timeoutMs = (object.timeoutMs !== undefined && object.timeoutMs !== null)
+      ? BigInt(object.timeoutMs)
+      : undefined;
+    message.cpuWeight = object.cpuWeight ?? undefined;
+    message.memoryHighBytes = (object.memoryHighBytes !== undefined && object.memoryHighBytes !== null)
+      ? BigInt(object.memoryHighBytes)
+      : undefined;
+    message.ioOperationsPerSecond =
+      (object.ioOperationsPerSecond !== undefined && object.ioOperationsPerSecond !== null)
+        ? BigInt(object.ioOperationsPerSecond)
+        : undefined;
+    message.cpusetCpus = object.cpusetCpus ?? undefined;
+    message.cgroup = object.cgroup?.map((e) => CgroupFile.fromPartial(e)) || [];
+    return message;
+  },
+};
+
+function createBaseUpdateResponse(): UpdateResponse {
+  return { job: undefined };
+}
+
+export const UpdateResponse: MessageFns<UpdateResponse> = {
+  encode(message: UpdateResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.job !== undefined) {
+      JobInfo.encode(message.job, writer.uint32(10).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): UpdateResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseUpdateResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.job = JobInfo.decode(reader, reader.uint32());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create<I extends Exact<DeepPartial<UpdateResponse>, I>>(base?: I): UpdateResponse {
+    return UpdateResponse.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<UpdateResponse>, I>>(object: I): UpdateResponse {
+    const message = createBaseUpdateResponse();
+    message.job = (object.job !== undefined && object.job !== null) ? JobInfo.fromPartial(object.job) : undefined;
     return message;
   },
 };
@@ -6904,6 +7481,19 @@ export const JobsService = {
     responseDeserialize: (value: Buffer): RemoveResponse => RemoveResponse.decode(value),
   },
   /**
+   * Changes limits of a running job; those that are not set stay. What the kernel refuses (memory below what is in use)
+   * leaves all as it was. FAILED_PRECONDITION when the job has ended.
+   */
+  update: {
+    path: "/podium.Jobs/Update" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: UpdateRequest): Buffer => Buffer.from(UpdateRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): UpdateRequest => UpdateRequest.decode(value),
+    responseSerialize: (value: UpdateResponse): Buffer => Buffer.from(UpdateResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): UpdateResponse => UpdateResponse.decode(value),
+  },
+  /**
    * Streams what jobs use: one job until it has ended, or all running jobs of the caller (an admin's and a viewer's:
    * everybody's) until the call is cancelled.
    */
@@ -6928,6 +7518,11 @@ export interface JobsServer extends UntypedServiceImplementation {
   wait: handleUnaryCall<WaitRequest, WaitResponse>;
   /** Removes a finished job: its folder, output and name. FAILED_PRECONDITION while it runs. */
   remove: handleUnaryCall<RemoveRequest, RemoveResponse>;
+  /**
+   * Changes limits of a running job; those that are not set stay. What the kernel refuses (memory below what is in use)
+   * leaves all as it was. FAILED_PRECONDITION when the job has ended.
+   */
+  update: handleUnaryCall<UpdateRequest, UpdateResponse>;
   /**
    * Streams what jobs use: one job until it has ended, or all running jobs of the caller (an admin's and a viewer's:
    * everybody's) until the call is cancelled.
@@ -6970,6 +7565,25 @@ export interface JobsClient extends Client {
     metadata: Metadata,
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: RemoveResponse) => void,
+  ): ClientUnaryCall;
+  /**
+   * Changes limits of a running job; those that are not set stay. What the kernel refuses (memory below what is in use)
+   * leaves all as it was. FAILED_PRECONDITION when the job has ended.
+   */
+  update(
+    request: UpdateRequest,
+    callback: (error: ServiceError | null, response: UpdateResponse) => void,
+  ): ClientUnaryCall;
+  update(
+    request: UpdateRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: UpdateResponse) => void,
+  ): ClientUnaryCall;
+  update(
+    request: UpdateRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: UpdateResponse) => void,
   ): ClientUnaryCall;
   /**
    * Streams what jobs use: one job until it has ended, or all running jobs of the caller (an admin's and a viewer's:

@@ -4,6 +4,7 @@ import { Exhausted, Interrupted } from "./errors.ts";
 import type { Job } from "./job.ts";
 import { Queue, type QueueSettings } from "./queue.ts";
 import {
+  excess,
   type Quota,
   type QuotaSettings,
   type QuotaUse,
@@ -53,6 +54,21 @@ export class Admission {
     this.#rates.check(user);
     await this.#checkDisk(user, quota.diskBytes, (job) => job.meta.user === user);
     await this.#checkDisk("the server", quotas.total.diskBytes, () => true);
+  }
+
+  /** A running job is to have another share. Throws InvalidRequest, Exhausted. */
+  checkChange({ meta }: Job, share: Share): void {
+    const { quotas } = this.#settings;
+    for (const [whose, quota, use] of [
+      [meta.user, quotaOf(quotas, meta.user), this.queue.use(meta.user)],
+      ["the server", quotas.total, this.queue.useOfAll()],
+    ] as const) {
+      refuseImpossible(quota, share, whose);
+      const { cpus, memoryBytes } = meta.limits;
+      const others = { jobs: use.jobs - 1, cpus: use.cpus - cpus, memoryBytes: use.memoryBytes - memoryBytes };
+      const reason = excess(quota, others, share, whose);
+      if (reason !== null) throw new Exhausted(reason);
+    }
   }
 
   async #checkDisk(whose: string, limit: number, counts: (job: Job) => boolean): Promise<void> {

@@ -3,12 +3,11 @@
 import { once } from "node:events";
 import { existsSync, writeFileSync } from "node:fs";
 import { setTimeout } from "node:timers/promises";
-import { disksOf } from "../../sandbox/cgroup/block-device.ts";
+import { diskFolders, disksOf } from "../../sandbox/cgroup/block-device.ts";
 import { openGroup } from "../../sandbox/cgroup/create.ts";
 import { CgroupError } from "../../sandbox/cgroup/errors.ts";
 import { findPlacement } from "../../sandbox/cgroup/find-placement.ts";
 import type { CgroupPlan } from "../../sandbox/cgroup/group.ts";
-import { checkRequest } from "../../sandbox/cgroup/limits.ts";
 import { preparePlacement, removePlacement, sweepJobs } from "../../sandbox/cgroup/placement.ts";
 import { readPlanFile } from "../../sandbox/cgroup/plan-file.ts";
 import type { IdRanges } from "../../sandbox/id-ranges.ts";
@@ -17,14 +16,15 @@ import { prepareRecord, writeRecord } from "../../sandbox/init/record.ts";
 import { filterNeeds, type JobRequest, RequestError, specOf } from "../../sandbox/request.ts";
 import { ProfileError } from "../../sandbox/seccomp/errors.ts";
 import { type SeccompChoice, seccompFilters } from "../../sandbox/seccomp/programs.ts";
-import type { ExitRecord, Limits, SandboxSpec, Usage } from "../../sandbox/spec.ts";
+import type { ExitRecord, SandboxSpec, Usage } from "../../sandbox/spec.ts";
 import { O_CREAT, O_RDWR, open, tryLockByte } from "../../sandbox/sys/descriptors.ts";
 import { idLocks, StartFailedError, ZygoteClient } from "../../sandbox/zygote/client.ts";
-import { InvalidRequest, StepFailed, Unenforceable } from "./errors.ts";
+import { InvalidRequest, StepFailed } from "./errors.ts";
+import { checkLimits, type LimitUpdate, updateLimits } from "./executor-limits.ts";
 import { readState } from "./folder.ts";
 import type { JobControl } from "./job-control.ts";
 import { type Started, startedWithoutZygote, supervisorLookMs } from "./orphan-start.ts";
-import { limitFields, refusedField, refusedLimit } from "./refusals.ts";
+import { refusedField, refusedLimit } from "./refusals.ts";
 
 /** Where one DATA keeps what the executor needs; all absolute. */
 export interface ExecutorFolders {
@@ -43,6 +43,8 @@ export interface ExecutorFolders {
 export interface CheckedJob {
   readonly spec: SandboxSpec;
   readonly disks: readonly string[];
+  /** Folders of the host that it reads and writes. */
+  readonly folders: readonly string[];
 }
 
 /** Takes the lock of a DATA for the life of this process; false when another server has it. */
@@ -89,8 +91,8 @@ export class Executor {
       const filters = seccompFilters(seccomp, filterNeeds(request));
       const spec = specOf(request, { defaultHostname, network: { kind: "none" }, ...filters });
       const disks = disksOf(spec);
-      this.#checkLimits(spec.limits, disks);
-      return { spec, disks };
+      checkLimits(this.#cgroup, spec.limits, disks);
+      return { spec, disks, folders: diskFolders(spec) };
     } catch (error) {
       throw requestFailure(error);
     }
@@ -174,6 +176,15 @@ export class Executor {
     }
   }
 
+  /** Throws InvalidRequest and its kin with the limits as they were. */
+  updateLimits(job: string, update: LimitUpdate): void {
+    try {
+      updateLimits(this.#cgroup, openGroup(this.#cgroup, job), update);
+    } catch (error) {
+      throw requestFailure(error);
+    }
+  }
+
   /** Writes the record and the state of a job that its own supervisor could not write. */
   record(folder: string, record: ExitRecord): void {
     writeRecord(prepareRecord(folder), record);
@@ -188,13 +199,6 @@ export class Executor {
     while (removePlacement(this.#cgroup).length > 0 && this.#running.size === 0 && performance.now() < deadline) {
       await setTimeout(lookEveryMs);
     }
-  }
-
-  #checkLimits(limits: Limits, disks: readonly string[]): void {
-    for (const [field, reason] of Object.entries(this.#cgroup.unenforceable) as [keyof Limits, string][]) {
-      if (limits[field] > 0) throw new Unenforceable(`${limitFields[field]}: ${reason}`);
-    }
-    checkRequest({ name: "check", limits, disks }, this.#cgroup.unenforceable);
   }
 
   /** One zygote at a time; a dead one is replaced. */
@@ -275,6 +279,7 @@ function jobControl(client: ControlClient): JobControl {
       await Promise.race([drained, closed]);
     },
     inputEnd: () => client.inputEnd(),
+    timeout: (milliseconds) => client.timeout(milliseconds),
     closed,
     close: () => socket.destroySoon(),
   };

@@ -1,6 +1,6 @@
 // One job on disk: DATA/jobs/<id>/ (docs/contract.md, "A job on disk"). Beside the files of the contract: `job.json`, what
 // was asked for, `network.json`, the network it was given, and `exit.json`, how it ended.
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { ExitRecord, Limits, OutputLimit } from "../../sandbox/spec.ts";
 import type { JobNetwork } from "./job-networks.ts";
@@ -17,6 +17,8 @@ export interface JobMeta {
   readonly limits: Limits;
   /** Absent in folders that older servers made. */
   readonly capabilities?: readonly string[];
+  /** Folders of the host that it reads and writes: a later io limit is for the disks behind them. */
+  readonly folders?: readonly string[];
   readonly timeoutMs: number;
   readonly output: OutputLimit;
   readonly stdin: boolean;
@@ -47,6 +49,13 @@ export function createJobFolder(folder: string, meta: JobMeta, queued: object | 
     removeJobFolder(folder);
     throw error;
   }
+}
+
+/** Writes what was asked for anew; a crash leaves the old or the new. */
+export function rewriteMeta(folder: string, meta: JobMeta): void {
+  const file = join(folder, "job.json");
+  writeFileSync(`${file}.next`, `${JSON.stringify(meta)}\n`, { mode: 0o600 });
+  renameSync(`${file}.next`, file);
 }
 
 export function removeJobFolder(folder: string): void {

@@ -5,6 +5,8 @@ export interface JobControl {
   /** Resolves when the supervisor's socket has taken the bytes. */
   input(bytes: Buffer): Promise<void>;
   inputEnd(): void;
+  /** Ends the job so many milliseconds after its start; 0 = never. */
+  timeout(milliseconds: number): void;
   readonly closed: Promise<void>;
   close(): void;
 }

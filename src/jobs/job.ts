@@ -4,7 +4,8 @@ import type { JobMeta } from "./folder.ts";
 import type { JobNetwork } from "./job-networks.ts";
 
 export class Job {
-  readonly meta: JobMeta;
+  /** What was asked for; limits can be changed while it runs. */
+  meta: JobMeta;
   readonly folder: string;
   readonly #waiting = new Set<() => void>();
   /** Host pid of the command, and when it was exec'd; 0 before. */

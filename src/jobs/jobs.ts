@@ -10,11 +10,13 @@ import { readExit, readState } from "./folder.ts";
 import type { Job } from "./job.ts";
 import type { JobControl } from "./job-control.ts";
 import { JobNetworks } from "./job-networks.ts";
+import type { LimitChange } from "./limit-change.ts";
 import { isListed, type ListWanted } from "./list-filter.ts";
 import type { Policy } from "./policy.ts";
 import { lostRecord, Registry, type Viewer } from "./registry.ts";
 import { signalNumber } from "./signal.ts";
 import { type NewJob, Starts } from "./starts.ts";
+import { updateJob } from "./update.ts";
 
 /** Who calls and what the role allows. */
 export interface Caller extends Viewer {
@@ -41,6 +43,7 @@ export class Jobs {
   readonly #registry: Registry;
   readonly #executor: Executor;
   readonly #networks: JobNetworks;
+  readonly #policy: Policy;
   readonly #log: Log;
   readonly #admission: Admission;
   readonly #starts: Starts;
@@ -58,6 +61,7 @@ export class Jobs {
     this.#registry = registry;
     this.#executor = executor;
     this.#networks = networks;
+    this.#policy = policy;
     this.#log = log;
     this.#admission = new Admission(governance, registry);
     const parts = { registry, executor, networks, policy, admission: this.#admission, log };
@@ -155,6 +159,15 @@ export class Jobs {
       await setTimeout(job.queued ? queuedLookMs : startupLookMs);
     }
     return null;
+  }
+
+  /** Changes limits of a running job. Throws NotRunning; InvalidRequest and its kin with everything as it was. */
+  async update(caller: Caller, id: bigint, change: LimitChange): Promise<Job> {
+    const job = this.find(caller, id);
+    refuseViewer(caller);
+    await updateJob({ executor: this.#executor, policy: this.#policy, admission: this.#admission }, job, change);
+    this.#log.info({ job: job.id, user: caller.user, ...change }, "updated");
+    return job;
   }
 
   remove(caller: Caller, id: bigint): void {

@@ -5,6 +5,7 @@ import type { JobRequest } from "../../sandbox/request.ts";
 import type { SandboxSpec } from "../../sandbox/spec.ts";
 import type { CapabilityRule } from "./capability-rules.ts";
 import { InvalidRequest, NotAllowed } from "./errors.ts";
+import { refuseFurther } from "./further-policy.ts";
 import type { NetworkChoices } from "./network-request.ts";
 
 /** 0 = none. Units as in JobRequest. */
@@ -17,6 +18,9 @@ export interface LimitSettings {
   readonly outputBytes: number;
   /** What a job that asks for no limit on output gets; of an upper bound it says nothing. */
   readonly outputKill: boolean;
+  /** Of upper bounds only. Absent: the weight of everybody; no bound. */
+  readonly cpuWeight?: number;
+  readonly ioOperationsPerSecond?: number;
 }
 
 export interface FolderRule {
@@ -34,6 +38,8 @@ export interface Policy {
   readonly capabilities: readonly CapabilityRule[];
   /** Ids of the host that are for jobs. */
   readonly ids: IdRanges;
+  /** Files of control groups that a request may set by itself. */
+  readonly cgroupFiles?: readonly string[];
   /** Podium's own files and folders: nobody may name what holds one or lies in one, whatever the rules say. */
   readonly own: readonly string[];
   readonly network: NetworkChoices;
@@ -51,6 +57,7 @@ const fields = [
 /** Throws InvalidRequest or NotAllowed naming the field. Paths come back resolved: what was checked is what is used. */
 export function applyPolicy(request: JobRequest, policy: Policy, user: string): JobRequest {
   const { rootfs } = request;
+  refuseFurther({ ...request, ...limits(request, policy) }, policy);
   const mayName = (field: string, path: string, write: boolean) => allowedPath(policy, user, field, path, write);
   return {
     ...request,
@@ -81,7 +88,8 @@ function limits(request: JobRequest, { defaults, maximum }: Policy): Partial<Job
     limit(wire, request[field] ?? 0, defaults[field], maximum[field]),
   ]);
   const outputKill = request.outputKill === true || ((request.outputBytes ?? 0) === 0 && defaults.outputKill);
-  return { ...Object.fromEntries(amounts), outputKill };
+  const operations = limit("io_ops", request.ioOperationsPerSecond ?? 0, 0, maximum.ioOperationsPerSecond ?? 0);
+  return { ...Object.fromEntries(amounts), ioOperationsPerSecond: operations, outputKill };
 }
 
 /** Nothing asked: the default, or else the bound itself, since no limit at all would be above it. */

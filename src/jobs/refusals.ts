@@ -8,6 +8,11 @@ export const limitFields: Readonly<Record<keyof Limits, string>> = {
   memoryBytes: "mem",
   ioBytesPerSecond: "io",
   pids: "pids",
+  cpuWeight: "cpu_weight",
+  memoryHighBytes: "mem_high",
+  ioOperationsPerSecond: "io_ops",
+  cpuset: "cpuset_cpus",
+  files: "cgroup",
 };
 
 /** Fields of JobRequest that the API calls otherwise. */
@@ -15,6 +20,10 @@ const requestFields: Readonly<Record<string, string>> = {
   cpus: "cpu",
   memory: "mem",
   timeout: "timeout_ms",
+  "cpu-weight": "cpu_weight",
+  "memory-high": "mem_high",
+  "io-ops": "io_ops",
+  "cpuset-cpus": "cpuset_cpus",
   "rootfs.size": "rootfs.size_bytes",
   output: "output_limit",
 };
@@ -24,9 +33,9 @@ export function refusedField({ field, message, mend }: RequestError): InvalidReq
   return new InvalidRequest(name, message.slice(field.length + 2), mend);
 }
 
-/** `message` is that of a CgroupError: `limits.cpus: reason`, or about the disks that an io limit needs. */
+/** `message` is that of a CgroupError: `limits.cpus: reason`, `limits.files[0]: reason`, or about the disks of an io limit. */
 export function refusedLimit(message: string): InvalidRequest {
-  const [, name = "", reason = ""] = /^limits\.(\w+): (.*)$/s.exec(message) ?? [];
+  const [, name = "", index = "", reason = ""] = /^limits\.(\w+)(\[\d+\])?: (.*)$/s.exec(message) ?? [];
   const field = limitFields[name as keyof Limits];
-  return new InvalidRequest(field ?? "io", field === undefined ? message : reason);
+  return new InvalidRequest(field === undefined ? "io" : `${field}${index}`, field === undefined ? message : reason);
 }

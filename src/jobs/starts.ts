@@ -223,7 +223,7 @@ function seccompChoice(caller: Caller, text: string) {
   throw new NotAllowed("seccomp: unconfined is for podium:admin certificates");
 }
 
-function metaOf(id: number, caller: Caller, wanted: NewJob, { spec }: CheckedJob) {
+function metaOf(id: number, caller: Caller, wanted: NewJob, { spec, folders }: CheckedJob) {
   return {
     id,
     name: wanted.name,
@@ -232,6 +232,7 @@ function metaOf(id: number, caller: Caller, wanted: NewJob, { spec }: CheckedJob
     createdAtMs: Date.now(),
     command: spec.argv,
     limits: spec.limits,
+    folders,
     capabilities: spec.capabilities,
     timeoutMs: spec.timeoutMs,
     output: spec.output,

@@ -1,6 +1,7 @@
 // One command in a sandbox of this machine, with no server: `podium sandbox`.
 import { openSync, readFileSync } from "node:fs";
 import { disksOf } from "../../sandbox/cgroup/block-device.ts";
+import { tryFurtherLimits } from "../../sandbox/cgroup/further-limits.ts";
 import { checkRequest } from "../../sandbox/cgroup/limits.ts";
 import { ControlClient } from "../../sandbox/init/client.ts";
 import type { ExitRecord, SandboxSpec } from "../../sandbox/spec.ts";
@@ -24,6 +25,7 @@ export async function runLocally(spec: SandboxSpec, wish: NetworkWish): Promise<
   try {
     const disks = disksOf(spec);
     checkRequest({ name: job, limits: spec.limits, disks }, data.cgroup.unenforceable);
+    tryFurtherLimits(data.cgroup, spec.limits);
     const [network, zygote] = await prepare(data, spec, wish);
     try {
       return await new LocalJob(zygote, data, network.within(spec), disks).run(signals);

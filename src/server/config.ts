@@ -8,6 +8,7 @@ import type { LimitSettings, Policy } from "../jobs/policy.ts";
 import { capabilityRules } from "./config-capabilities.ts";
 import { governanceShapes } from "./config-governance.ts";
 import { idRanges } from "./config-ids.ts";
+import { cgroupFiles, furtherMaximum } from "./config-limits.ts";
 import { defaultOutput, mostOutputBytes } from "./config-output.ts";
 import { units } from "./config-units.ts";
 import { networkShape } from "./network-config.ts";
@@ -26,8 +27,12 @@ const maximumOutput = units(parseSize, "64M")
 
 const defaultsShape = limitsShape.extend({ output: defaultOutput }).transform(settingsOf);
 const maximumShape = limitsShape
-  .extend({ output: maximumOutput })
-  .transform(({ output, ...limits }) => settingsOf({ ...limits, output: { bytes: output, kill: false } }));
+  .extend({ output: maximumOutput, ...furtherMaximum })
+  .transform(({ output, cpuWeight, ioOperations, ...limits }) => ({
+    ...settingsOf({ ...limits, output: { bytes: output, kill: false } }),
+    cpuWeight,
+    ioOperationsPerSecond: ioOperations,
+  }));
 
 function settingsOf(limits: z.infer<typeof limitsShape> & { output: { bytes: number; kill: boolean } }): LimitSettings {
   const { cpus, memory, io, pids, timeout, output } = limits;
@@ -64,6 +69,7 @@ const configShape = z
     capabilities: capabilityRules,
     ...governanceShapes,
     ids: idRanges,
+    cgroupFiles,
     folders: z.array(folderShape).default([]).describe("Host folders that users may name. Default: none."),
     network: networkShape.prefault({}).describe("Networks of jobs (docs/network.md)."),
   })
@@ -108,11 +114,11 @@ function readJson(file: string): unknown {
 
 /** Folders are looked up once: a link that somebody puts in place of one later leads nowhere. `own`: DATA and keys. */
 export function policyOf(
-  { defaults, maximum, capabilities, ids, folders, network }: Config,
+  { defaults, maximum, capabilities, ids, cgroupFiles: files, folders, network }: Config,
   own: readonly string[],
 ): Policy {
   const rules = folders.map((rule) => ({ ...rule, path: resolved(rule.path) }));
-  return { defaults, maximum, capabilities, ids, folders: rules, own: own.map(resolved), network };
+  return { defaults, maximum, capabilities, ids, cgroupFiles: files, folders: rules, own: own.map(resolved), network };
 }
 
 function resolved(path: string): string {

@@ -69,6 +69,11 @@ export function limitsOf(limits: Limits, timeoutMs: number, output: OutputLimit)
     timeoutMs: BigInt(timeoutMs),
     outputBytes: BigInt(output.bytes),
     outputKill: output.kill,
+    cpuWeight: limits.cpuWeight ?? 0,
+    memoryHighBytes: BigInt(limits.memoryHighBytes ?? 0),
+    ioOperationsPerSecond: BigInt(limits.ioOperationsPerSecond ?? 0),
+    cpusetCpus: limits.cpuset ?? "",
+    cgroup: [...(limits.files ?? [])],
   };
 }
 

@@ -5,6 +5,7 @@ import { once } from "node:events";
 import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { disksOf } from "../../sandbox/cgroup/block-device.ts";
 import { findPlacement } from "../../sandbox/cgroup/find-placement.ts";
 import type { CgroupPlan } from "../../sandbox/cgroup/group.ts";
 import { preparePlacement, removePlacement, sweepJobs } from "../../sandbox/cgroup/placement.ts";
@@ -146,11 +147,12 @@ export class TestZygote implements AsyncDisposable {
     const folder = this.#makeFolder(job);
     const finished = this.#finished(job, folder);
     finished.catch(() => {}); // whoever wants it awaits it
+    const spec = specFor(request);
     const started = await this.client.start({
       job,
       folder,
-      spec: specFor(request),
-      disks: [],
+      spec,
+      disks: disksOf(spec),
       bound: request.bound ?? true,
     });
     return { ...started, folder, finished, control: () => ControlClient.connect(folder) };

@@ -14,6 +14,9 @@ function host(procCgroup: string, mounts: readonly string[], initName = "init"):
   return { procCgroup, mountinfo, initName, pid: 4242 };
 }
 
+const onlyOnV2 =
+  "cgroup v1 has no limit that slows a job down before its memory ends: boot with cgroup_no_v1=all to have all controllers on v2";
+
 function v1Mount(controllers: string, root = "/", options = "rw"): string {
   return `${root} /sys/fs/cgroup/${controllers} ${options},nosuid shared:9 - cgroup cgroup rw,${controllers}`;
 }
@@ -41,12 +44,12 @@ function v2Tree(groups: Readonly<Record<string, { members?: string; controllers?
 }
 
 test("v1: each controller has its own mount and path, cpu and cpuacct may share theirs", () => {
-  const procCgroup = "5:memory:/a/b\n4:cpu,cpuacct:/c\n3:pids:/\n2:blkio:/d\n1:name=systemd:/x\n";
+  const procCgroup = "6:cpuset:/e\n5:memory:/a/b\n4:cpu,cpuacct:/c\n3:pids:/\n2:blkio:/d\n1:name=systemd:/x\n";
   const plan = findPlacement(
     "1f",
     host(
       procCgroup,
-      ["memory", "cpu,cpuacct", "pids", "blkio"].map((name) => v1Mount(name)),
+      ["memory", "cpu,cpuacct", "pids", "blkio", "cpuset"].map((name) => v1Mount(name)),
     ),
   );
   assert.equal(plan, {
@@ -58,7 +61,8 @@ test("v1: each controller has its own mount and path, cpu and cpuacct may share 
       blkio: "/sys/fs/cgroup/blkio/d/podium-1f",
       memory: "/sys/fs/cgroup/memory/a/b/podium-1f",
     },
-    unenforceable: {},
+    cpuset: "/sys/fs/cgroup/cpuset/e/podium-1f",
+    unenforceable: { memoryHighBytes: onlyOnV2 },
   });
 });
 
@@ -71,11 +75,19 @@ test("v1 in a container: the mount's root is the container's group", () => {
 test("v1: a missing, a read-only and an invisible controller each have their reason", () => {
   const mounts = [v1Mount("pids"), v1Mount("cpu", "/", "ro"), v1Mount("blkio", "/elsewhere")];
   const { unenforceable } = findPlacement("1f", host("1:pids:/\n2:cpu:/\n3:blkio:/own\n", mounts));
+  const readOnly =
+    "the cpu controller at /sys/fs/cgroup/cpu is mounted read-only: mount it writable (containers: run privileged)";
+  const invisible =
+    "the own group of the blkio controller is not visible below /sys/fs/cgroup/blkio: mount the hierarchy in the own cgroup namespace";
   assert.equal(unenforceable, {
-    cpus: "the cpu controller at /sys/fs/cgroup/cpu is mounted read-only: mount it writable (containers: run privileged)",
+    cpus: readOnly,
+    cpuWeight: readOnly,
     memoryBytes: "this host has no memory controller (cgroup v1 or v2): boot with cgroup_enable=memory",
-    ioBytesPerSecond:
-      "the own group of the blkio controller is not visible below /sys/fs/cgroup/blkio: mount the hierarchy in the own cgroup namespace",
+    memoryHighBytes: onlyOnV2,
+    ioBytesPerSecond: invisible,
+    ioOperationsPerSecond: invisible,
+    cpuset:
+      "this host has no cpuset controller (cgroup v1 or v2): use a kernel with CONFIG_CPUSETS and mount the cpuset controller",
   });
 });
 
@@ -94,11 +106,11 @@ test("v2: alone in its group, the server moves into a leaf of it", () => {
   assert.equal(plan, {
     version: 2,
     root: `${tree.path}/svc/podium-1f`,
-    controllers: ["cpu", "memory", "pids", "io"],
+    controllers: ["cpu", "memory", "pids", "io", "cpuset"],
     unenforceable: {},
   });
   assert.is(tree.read("svc/server/cgroup.procs"), "4242");
-  assert.is(tree.read("svc/cgroup.subtree_control"), "+cpu +memory +pids +io");
+  assert.is(tree.read("svc/cgroup.subtree_control"), "+cpu +memory +pids +io +cpuset");
 });
 
 test("v2: in a leaf called server of an empty group it stays where it is", () => {
@@ -149,9 +161,11 @@ test("v2: a controller that is not delegated is named, with the mend", () => {
   const plan = findPlacement("1f", host("0::/svc\n", [tree.mount()]));
   assert.ok(plan.version === 2);
   assert.equal(plan.controllers, ["memory", "pids"]);
+  const reason = (controller: string) =>
+    `${tree.path}/svc has no ${controller} controller (cgroup v2): delegate it (systemd: Delegate=yes)`;
   assert.equal(plan.unenforceable, {
-    cpus: `${tree.path}/svc has no cpu controller (cgroup v2): delegate it (systemd: Delegate=yes)`,
-    ioBytesPerSecond: `${tree.path}/svc has no io controller (cgroup v2): delegate it (systemd: Delegate=yes)`,
+    ...{ cpus: reason("cpu"), cpuWeight: reason("cpu"), cpuset: reason("cpuset") },
+    ...{ ioBytesPerSecond: reason("io"), ioOperationsPerSecond: reason("io") },
   });
 });
 

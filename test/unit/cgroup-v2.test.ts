@@ -63,12 +63,25 @@ test("a new group without limits needs no write, a lifted limit is the kernel's 
   const lifted = v2Settings("/g", controllers, none, ["8:0"]).map(({ file, value }) => `${file}=${value}`);
   assert.equal(lifted, [
     "cpu.max=max 100000",
+    "cpu.weight=100",
+    "memory.high=max",
     "memory.max=max",
     "memory.swap.max=max",
     "memory.oom.group=0",
     "pids.max=max",
     "io.max=8:0 rbps=max wbps=max",
+    "io.max=8:0 riops=max wiops=max",
   ]);
+});
+
+test("further limits have their files, those of the request come last", () => {
+  const limits = { ...none, cpuWeight: 50, memoryHighBytes: 4096, ioOperationsPerSecond: 20, cpuset: "0-1" };
+  const files = [{ file: "cpu.max.burst", value: "1000" }];
+  const settings = v2Settings("/g", [...controllers, "cpuset"], { ...limits, files }, ["8:0"]);
+  assert.equal(
+    settings.filter(({ initial }) => !initial).map(({ file, value }) => `${file}=${value}`),
+    [...["cpu.weight=50", "cpuset.cpus=0-1", "memory.high=4096", "io.max=8:0 riops=20 wiops=20"], "cpu.max.burst=1000"],
+  );
 });
 
 test("nothing is written for a controller that the host lacks", () => {
@@ -103,6 +116,9 @@ test("without memory.peak the highest figure seen stands for it", () => {
 test("a change writes to the files of the group, and a missing file is named with its field", () => {
   using fake = fakeGroup({
     "cpu.max": "",
+    "cpu.weight": "",
+    "memory.current": "0\n",
+    "memory.high": "",
     "memory.max": "",
     "memory.swap.max": "",
     "memory.oom.group": "",

@@ -42,6 +42,7 @@ test("a job of which little is known has the keys of the contract all the same",
       timeoutSeconds: 0,
       outputBytes: 0,
       outputKill: false,
+      ...{ cpuWeight: 0, memoryHighBytes: 0, ioOperationsPerSecond: 0, cpusetCpus: "", cgroup: [] },
     },
     usage: {
       ...{ cpuSeconds: 0, memoryBytes: 0, memoryPeakBytes: 0, pids: 0, pidsPeak: 0 },

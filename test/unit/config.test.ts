@@ -17,10 +17,11 @@ function read(text: string) {
 test("without a file nothing but output is limited and no folder may be named", () => {
   const { defaults, maximum, folders, logLevel } = readConfig(undefined);
   const none = { cpus: 0, memoryBytes: 0, ioBytesPerSecond: 0, pids: 0, timeoutMs: 0 };
+  const further = { cpuWeight: 100, ioOperationsPerSecond: 0 };
   const output = (bytes: number) => ({ ...none, outputBytes: bytes, outputKill: false });
   assert.equal(
     { defaults, maximum, folders, logLevel },
-    { defaults: output(2 ** 30), maximum: output(10 * 2 ** 30), folders: [], logLevel: "info" },
+    { defaults: output(2 ** 30), maximum: { ...output(10 * 2 ** 30), ...further }, folders: [], logLevel: "info" },
   );
 });
 

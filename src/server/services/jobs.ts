@@ -7,6 +7,7 @@ import {
   type RemoveResponse,
   type StatsRequest,
   type StatsResponse,
+  type UpdateRequest,
   type WaitRequest,
   type WaitResponse,
 } from "../../gen/podium.ts";
@@ -15,6 +16,7 @@ import type { Caller, Jobs } from "../../jobs/jobs.ts";
 import { type CallContext, type Send, streaming, unary } from "../calls.ts";
 import { jobInfo } from "../wire.ts";
 import { stats } from "./stats.ts";
+import { update } from "./update.ts";
 
 export function jobsService(jobs: Jobs, context: CallContext): JobsServer {
   return {
@@ -26,6 +28,7 @@ export function jobsService(jobs: Jobs, context: CallContext): JobsServer {
       jobs.remove(caller, id);
       return {};
     }),
+    update: unary(context, "Update", (caller, request: UpdateRequest) => update(jobs, caller, request)),
     stats: streaming(context, "Stats", (caller, request: StatsRequest, send: Send<StatsResponse>, signal) =>
       stats(jobs, caller, request, send, signal),
     ),
