@@ -146,6 +146,7 @@ export class Networks {
    */
   async release({ slot }: JobNetwork): Promise<void> {
     if (!this.#taken.delete(slot)) return;
+    this.#slots.retire(slot);
     this.#ports.release(slot);
     const cut = this.#cut(slot);
     await this.#firewall.removeJob(slot, cut);
@@ -223,7 +224,6 @@ export class Networks {
 
   /** A slot whose last process lingers stays in use, and one of whose connections the kernel still knows. */
   async #freeWhenGone(slot: number): Promise<void> {
-    this.#slots.retire(slot);
     const { address, address6 } = this.#plan.slot(slot);
     try {
       await waitUntilGone(this.#socket, this.#tag, slot);

@@ -7,6 +7,7 @@ import { SyscallError } from "../../sandbox/sys/errors.ts";
 import { check, checkLong, libc } from "../../sandbox/sys/ffi.ts";
 import { CLONE_NEWNET, setns } from "../../sandbox/sys/namespaces.ts";
 import { pingOnce } from "../../sandbox/sys/probe-sockets.ts";
+import { serveNames } from "./net-names.ts";
 import type { PeerCall } from "./net-peer.ts";
 
 const sys = {
@@ -159,6 +160,8 @@ async function obey(call: PeerCall): Promise<string> {
       return transfer(call.host, call.port, call.way, call.seconds);
     case "frame":
       return frame(call.link, call.hex);
+    case "names":
+      return serveNames(call.host, call.names);
     case "received":
       return String(received);
     case "heard":

@@ -10,6 +10,7 @@ export type PeerCall =
   | { do: "ping"; host: string; timeoutMs: number }
   | { do: "transfer"; host: string; port: number; way: "up" | "down"; seconds: number }
   | { do: "frame"; link: string; hex: string }
+  | { do: "names"; host: string; names: Readonly<Record<string, string>> }
   | { do: "received" }
   | { do: "heard" };
 

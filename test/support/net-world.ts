@@ -2,9 +2,9 @@
 // "the host", with an "outside" namespace beside it. Its mount namespace is its own too, so that the machine's /run/netns
 // and its links are never touched, and all of it goes with the process.
 import { execFileSync } from "node:child_process";
-import { closeSync, existsSync, mkdirSync } from "node:fs";
+import { closeSync, existsSync, mkdirSync, rmdirSync } from "node:fs";
 import { makeNamespace, namespaceFile, prepareNamespaceFolder } from "../../net/namespaces.ts";
-import { makeTreePrivate, mountFilesystem } from "../../sandbox/sys/mounts.ts";
+import { detachMount, makeTreePrivate, mountBind, mountFilesystem } from "../../sandbox/sys/mounts.ts";
 import { bringLoopbackUp, CLONE_NEWNET, CLONE_NEWNS, unshare } from "../../sandbox/sys/namespaces.ts";
 import { Peer } from "./net-peer.ts";
 
@@ -39,10 +39,21 @@ export function enterWorld(): void {
     if (!existsSync(folder)) mkdirSync(folder);
     mountFilesystem("tmpfs", folder, 0, "size=8M");
   }
-  mountFilesystem("sysfs", "/sys", 0);
+  mountSys();
   bringLoopbackUp();
   prepareNamespaceFolder();
   makeOutside();
+}
+
+/** /sys of this namespace, with the control groups of before. */
+function mountSys(): void {
+  const [aside, groups] = ["/run/podium/groups", "/sys/fs/cgroup"];
+  mkdirSync(aside);
+  mountBind(groups, aside);
+  mountFilesystem("sysfs", "/sys", 0);
+  mountBind(aside, groups);
+  detachMount(aside);
+  rmdirSync(aside);
 }
 
 function makeOutside(): void {
