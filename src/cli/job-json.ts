@@ -18,6 +18,7 @@ export function jobJson(job: JobInfo): Json {
     capabilities: job.capabilities,
     labels: job.labels,
     network: networkJson(job.network),
+    work: job.work,
   };
 }
 

@@ -19,8 +19,9 @@ import { ownInput } from "./own-input.ts";
 import { tellQueued } from "./queued-start.ts";
 import { addStartOptions, type StartOptions, startRequestOf } from "./start-request.ts";
 import { explained, withPodium } from "./with-podium.ts";
+import { addWorkOptions, downloadResults, type WorkOptions, withWork } from "./work-options.ts";
 
-interface RunOptions extends StartOptions {
+interface RunOptions extends StartOptions, WorkOptions {
   readonly interactive?: true;
   readonly detach?: true;
   readonly rm?: true;
@@ -35,16 +36,18 @@ export function runCommand(): Command {
     .addOption(new Option("-d, --detach", "print the id and return").conflicts(["interactive", "rm"]))
     .option("--rm", "remove the job when it has finished")
     .action(run);
-  return addConnectionOptions(addStartOptions(command));
+  return addConnectionOptions(addWorkOptions(addStartOptions(command)));
 }
 
 async function run(argv: string[], options: RunOptions, command: Command): Promise<void> {
   refuseUndecodableArguments();
-  const request = startRequestOf({ argv }, options, options.interactive === true);
+  const asked = startRequestOf({ argv }, options, options.interactive === true);
   await withPodium(command, async (podium) => {
+    const request = await withWork(podium, asked, options);
     const job = options.detach === true ? await started(podium, request) : await ended(podium, request);
     if (job === null) return;
     process.exitCode ||= exitCodeOfJob(job);
+    if (options.detach !== true) await downloadResults(podium, job, options);
     if (options.rm === true) await removeJob(podium, job.id);
   });
 }

@@ -8,8 +8,9 @@ import { printLines } from "./output.ts";
 import { tellQueued } from "./queued-start.ts";
 import { addStartOptions, type Runnable, type StartOptions, startRequestOf } from "./start-request.ts";
 import { withPodium } from "./with-podium.ts";
+import { addWorkOptions, type WorkOptions, withWork } from "./work-options.ts";
 
-interface Options extends StartOptions {
+interface Options extends StartOptions, WorkOptions {
   readonly shell?: string;
 }
 
@@ -20,13 +21,14 @@ export function startCommand(): Command {
     .passThroughOptions()
     .option("--shell <LINE>", "a line for /bin/sh -c in place of CMD")
     .action(start);
-  return addConnectionOptions(addStartOptions(command));
+  return addConnectionOptions(addWorkOptions(addStartOptions(command)));
 }
 
 async function start(argv: string[], options: Options, command: Command): Promise<void> {
   refuseUndecodableArguments();
-  const request = startRequestOf(runnableOf(argv, options.shell), options, false);
+  const asked = startRequestOf(runnableOf(argv, options.shell), options, false);
   await withPodium(command, async (podium) => {
+    const request = await withWork(podium, asked, options);
     let id: bigint;
     try {
       using _told = tellQueued(podium, request);

@@ -11,7 +11,9 @@ import {
   type ClientOptions,
   type ClientReadableStream,
   type ClientUnaryCall,
+  type ClientWritableStream,
   type handleBidiStreamingCall,
+  type handleClientStreamingCall,
   type handleServerStreamingCall,
   type handleUnaryCall,
   makeGenericClientConstructor,
@@ -661,6 +663,10 @@ export interface StartRequest {
    * Default: none.
    */
   labels: { [key: string]: string };
+  /** A work folder: the job's cwd, writable, and kept after its end until the job is removed. Default: none. */
+  work:
+    | Work
+    | undefined;
   /**
    * Bytes of each output stream that are kept: of a longer one its first and its last half, and what lies between is freed
    * while it is written. Default 0: the server's default.
@@ -696,6 +702,18 @@ export interface StartRequest {
 export interface StartRequest_LabelsEntry {
   key: string;
   value: string;
+}
+
+/**
+ * A folder of the job's own, which becomes its cwd: at `cwd`, or at `/work` where that is left out. Its files belong to the
+ * job's user and are never set-uid.
+ */
+export interface Work {
+  /**
+   * The id that Files.Upload gave: what was uploaded is in the folder before the command starts. An upload serves one Start.
+   * Default: the folder is empty.
+   */
+  upload: string;
 }
 
 /** A job's network and what it may reach. All but `mode` is only for a job with a network of its own. */
@@ -1013,6 +1031,8 @@ export interface JobInfo {
   requestId: string;
   /** The labels that it was given. */
   labels: { [key: string]: string };
+  /** Where the job sees its work folder, which Files.Get reads also after the end. Empty: it has none. */
+  work: string;
   /** The network it has, or had. */
   network: JobNetwork | undefined;
 }
@@ -1360,6 +1380,45 @@ export interface NetcheckResponse {
   reason: string;
 }
 
+/** A piece of a folder on its way to the server. */
+export interface UploadRequest {
+  /** The next bytes of the tar stream, at most 1 MiB. */
+  tar: Buffer;
+}
+
+/** An upload has arrived whole. */
+export interface UploadResponse {
+  /** What Work.upload names. */
+  id: string;
+  /** Bytes of content. */
+  bytes: bigint;
+  /** Files, folders and links. */
+  entries: bigint;
+  /** What was left out. */
+  notes: string[];
+}
+
+/** What to read. */
+export interface GetRequest {
+  /** The job. */
+  id: bigint;
+  /** Path in the job; a relative one begins at its cwd. Of an ended job only what is in its work folder is left. */
+  path: string;
+}
+
+/** A piece of what is read. */
+export interface GetResponse {
+  /** Exactly one is set. */
+  response:
+    | //
+    /** The next bytes of the tar stream. */
+    { $case: "tar"; value: Buffer }
+    | //
+    /** What was left out. */
+    { $case: "note"; value: string }
+    | undefined;
+}
+
 /** Nothing to ask for. */
 export interface InfoRequest {
 }
@@ -1463,6 +1522,7 @@ function createBaseStartRequest(): StartRequest {
     requestId: "",
     noWait: false,
     labels: {},
+    work: undefined,
     outputLimit: 0n,
     outputKill: false,
     network: undefined,
@@ -1551,6 +1611,9 @@ export const StartRequest: MessageFns<StartRequest> = {
     globalThis.Object.entries(message.labels).forEach(([key, value]: [string, string]) => {
       StartRequest_LabelsEntry.encode({ key: key as any, value }, writer.uint32(314).fork()).join();
     });
+    if (message.work !== undefined) {
+      Work.encode(message.work, writer.uint32(322).fork()).join();
+    }
     if (message.outputLimit !== 0n) {
       if (BigInt.asIntN(64, message.outputLimit) !== message.outputLimit) {
         throw new globalThis.Error("value provided for field message.outputLimit of type int64 too large");
@@ -1771,6 +1834,14 @@ export const StartRequest: MessageFns<StartRequest> = {
             }
             continue;
           }
+          case 40: {
+            if (tag !== 322) {
+              break;
+            }
+
+            message.work = Work.decode(reader, reader.uint32());
+            continue;
+          }
           case 43: {
             if (tag !== 344) {
               break;
@@ -1883,6 +1954,7 @@ export const StartRequest: MessageFns<StartRequest> = {
       },
       {},
     );
+    message.work = (object.work !== undefined && object.work !== null) ? Work.fromPartial(object.work) : undefined;
     message.outputLimit = (object.outputLimit !== undefined && object.outputLimit !== null)
       ? BigInt(object.outputLimit)
       : 0n;
@@ -1962,6 +2034,61 @@ export const StartRequest_LabelsEntry: MessageFns<StartRequest_LabelsEntry> = {
     const message = createBaseStartRequest_LabelsEntry();
     message.key = object.key ?? "";
     message.value = object.value ?? "";
+    return message;
+  },
+};
+
+function createBaseWork(): Work {
+  return { upload: "" };
+}
+
+export const Work: MessageFns<Work> = {
+  encode(message: Work, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.upload !== "") {
+      writer.uint32(10).string(message.upload);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): Work {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseWork();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.upload = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create<I extends Exact<DeepPartial<Work>, I>>(base?: I): Work {
+    return Work.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<Work>, I>>(object: I): Work {
+    const message = createBaseWork();
+    message.upload = object.upload ?? "";
     return message;
   },
 };
@@ -3842,6 +3969,7 @@ function createBaseJobInfo(): JobInfo {
     pid: 0n,
     requestId: "",
     labels: {},
+    work: "",
     network: undefined,
   };
 }
@@ -3899,6 +4027,9 @@ export const JobInfo: MessageFns<JobInfo> = {
     globalThis.Object.entries(message.labels).forEach(([key, value]: [string, string]) => {
       JobInfo_LabelsEntry.encode({ key: key as any, value }, writer.uint32(186).fork()).join();
     });
+    if (message.work !== "") {
+      writer.uint32(194).string(message.work);
+    }
     if (message.network !== undefined) {
       JobNetwork.encode(message.network, writer.uint32(106).fork()).join();
     }
@@ -4041,6 +4172,14 @@ export const JobInfo: MessageFns<JobInfo> = {
             }
             continue;
           }
+          case 24: {
+            if (tag !== 194) {
+              break;
+            }
+
+            message.work = reader.string();
+            continue;
+          }
           case 13: {
             if (tag !== 106) {
               break;
@@ -4093,6 +4232,7 @@ export const JobInfo: MessageFns<JobInfo> = {
       },
       {},
     );
+    message.work = object.work ?? "";
     message.network = (object.network !== undefined && object.network !== null)
       ? JobNetwork.fromPartial(object.network)
       : undefined;
@@ -6671,6 +6811,309 @@ export const NetcheckResponse: MessageFns<NetcheckResponse> = {
   },
 };
 
+function createBaseUploadRequest(): UploadRequest {
+  return { tar: Buffer.alloc(0) };
+}
+
+export const UploadRequest: MessageFns<UploadRequest> = {
+  encode(message: UploadRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.tar.length !== 0) {
+      writer.uint32(10).bytes(message.tar);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): UploadRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseUploadRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.tar = Buffer.from(reader.bytes());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create<I extends Exact<DeepPartial<UploadRequest>, I>>(base?: I): UploadRequest {
+    return UploadRequest.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<UploadRequest>, I>>(object: I): UploadRequest {
+    const message = createBaseUploadRequest();
+    message.tar = object.tar ?? Buffer.alloc(0);
+    return message;
+  },
+};
+
+function createBaseUploadResponse(): UploadResponse {
+  return { id: "", bytes: 0n, entries: 0n, notes: [] };
+}
+
+export const UploadResponse: MessageFns<UploadResponse> = {
+  encode(message: UploadResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.id !== "") {
+      writer.uint32(10).string(message.id);
+    }
+    if (message.bytes !== 0n) {
+      if (BigInt.asIntN(64, message.bytes) !== message.bytes) {
+        throw new globalThis.Error("value provided for field message.bytes of type int64 too large");
+      }
+      writer.uint32(16).int64(message.bytes);
+    }
+    if (message.entries !== 0n) {
+      if (BigInt.asIntN(64, message.entries) !== message.entries) {
+        throw new globalThis.Error("value provided for field message.entries of type int64 too large");
+      }
+      writer.uint32(24).int64(message.entries);
+    }
+    for (const v of message.notes) {
+      writer.uint32(34).string(v!);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): UploadResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseUploadResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.id = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.bytes = reader.int64() as bigint;
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.entries = reader.int64() as bigint;
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.notes.push(reader.string());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create<I extends Exact<DeepPartial<UploadResponse>, I>>(base?: I): UploadResponse {
+    return UploadResponse.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<UploadResponse>, I>>(object: I): UploadResponse {
+    const message = createBaseUploadResponse();
+    message.id = object.id ?? "";
+    message.bytes = (object.bytes !== undefined && object.bytes !== null) ? BigInt(object.bytes) : 0n;
+    message.entries = (object.entries !== undefined && object.entries !== null) ? BigInt(object.entries) : 0n;
+    message.notes = object.notes?.map((e) => e) || [];
+    return message;
+  },
+};
+
+function createBaseGetRequest(): GetRequest {
+  return { id: 0n, path: "" };
+}
+
+export const GetRequest: MessageFns<GetRequest> = {
+  encode(message: GetRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.id !== 0n) {
+      if (BigInt.asIntN(64, message.id) !== message.id) {
+        throw new globalThis.Error("value provided for field message.id of type int64 too large");
+      }
+      writer.uint32(8).int64(message.id);
+    }
+    if (message.path !== "") {
+      writer.uint32(18).string(message.path);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): GetRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseGetRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.id = reader.int64() as bigint;
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.path = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create<I extends Exact<DeepPartial<GetRequest>, I>>(base?: I): GetRequest {
+    return GetRequest.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<GetRequest>, I>>(object: I): GetRequest {
+    const message = createBaseGetRequest();
+    message.id = (object.id !== undefined && object.id !== null) ? BigInt(object.id) : 0n;
+    message.path = object.path ?? "";
+    return message;
+  },
+};
+
+function createBaseGetResponse(): GetResponse {
+  return { response: undefined };
+}
+
+export const GetResponse: MessageFns<GetResponse> = {
+  encode(message: GetResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    switch (message.response?.$case) {
+      case "tar":
+        writer.uint32(10).bytes(message.response.value);
+        break;
+      case "note":
+        writer.uint32(18).string(message.response.value);
+        break;
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): GetResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseGetResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.response = { $case: "tar", value: Buffer.from(reader.bytes()) };
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.response = { $case: "note", value: reader.string() };
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create<I extends Exact<DeepPartial<GetResponse>, I>>(base?: I): GetResponse {
+    return GetResponse.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<GetResponse>, I>>(object: I): GetResponse {
+    const message = createBaseGetResponse();
+    switch (object.response?.$case) {
+      case "tar": {
+        if (object.response?.value !== undefined && object.response?.value !== null) {
+          message.response = { $case: "tar", value: object.response.value };
+        }
+        break;
+      }
+      case "note": {
+        if (object.response?.value !== undefined && object.response?.value !== null) {
+          message.response = { $case: "note", value: object.response.value };
+        }
+        break;
+      }
+    }
+    return message;
+  },
+};
+
 function createBaseInfoRequest(): InfoRequest {
   return {};
 }
@@ -7708,6 +8151,78 @@ export interface NetworkClient extends Client {
 export const NetworkClient = makeGenericClientConstructor(NetworkService, "podium.Network") as unknown as {
   new (address: string, credentials: ChannelCredentials, options?: Partial<ClientOptions>): NetworkClient;
   service: typeof NetworkService;
+  serviceName: string;
+};
+
+/**
+ * Files of jobs, as streams of tar (ustar with pax records; files, folders and links, permissions without set-uid bits and
+ * times). A stream has one top entry, the file or folder that was asked for, and what is below it. What is left out on the way (a
+ * FIFO, a socket, a device, what cannot be read) is told in notes.
+ */
+export type FilesService = typeof FilesService;
+export const FilesService = {
+  /** Takes a folder for the work folder of one later Start. It waits for ten minutes. */
+  upload: {
+    path: "/podium.Files/Upload" as const,
+    requestStream: true as const,
+    responseStream: false as const,
+    requestSerialize: (value: UploadRequest): Buffer => Buffer.from(UploadRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): UploadRequest => UploadRequest.decode(value),
+    responseSerialize: (value: UploadResponse): Buffer => Buffer.from(UploadResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): UploadResponse => UploadResponse.decode(value),
+  },
+  /**
+   * Reads a file or folder: of a running job with that job's own rights, of an ended one from its work folder.
+   * NOT_FOUND where there is no such file; FAILED_PRECONDITION when the job has ended and kept none.
+   */
+  get: {
+    path: "/podium.Files/Get" as const,
+    requestStream: false as const,
+    responseStream: true as const,
+    requestSerialize: (value: GetRequest): Buffer => Buffer.from(GetRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): GetRequest => GetRequest.decode(value),
+    responseSerialize: (value: GetResponse): Buffer => Buffer.from(GetResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): GetResponse => GetResponse.decode(value),
+  },
+} as const;
+
+export interface FilesServer extends UntypedServiceImplementation {
+  /** Takes a folder for the work folder of one later Start. It waits for ten minutes. */
+  upload: handleClientStreamingCall<UploadRequest, UploadResponse>;
+  /**
+   * Reads a file or folder: of a running job with that job's own rights, of an ended one from its work folder.
+   * NOT_FOUND where there is no such file; FAILED_PRECONDITION when the job has ended and kept none.
+   */
+  get: handleServerStreamingCall<GetRequest, GetResponse>;
+}
+
+export interface FilesClient extends Client {
+  /** Takes a folder for the work folder of one later Start. It waits for ten minutes. */
+  upload(callback: (error: ServiceError | null, response: UploadResponse) => void): ClientWritableStream<UploadRequest>;
+  upload(
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: UploadResponse) => void,
+  ): ClientWritableStream<UploadRequest>;
+  upload(
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: UploadResponse) => void,
+  ): ClientWritableStream<UploadRequest>;
+  upload(
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: UploadResponse) => void,
+  ): ClientWritableStream<UploadRequest>;
+  /**
+   * Reads a file or folder: of a running job with that job's own rights, of an ended one from its work folder.
+   * NOT_FOUND where there is no such file; FAILED_PRECONDITION when the job has ended and kept none.
+   */
+  get(request: GetRequest, options?: Partial<CallOptions>): ClientReadableStream<GetResponse>;
+  get(request: GetRequest, metadata?: Metadata, options?: Partial<CallOptions>): ClientReadableStream<GetResponse>;
+}
+
+export const FilesClient = makeGenericClientConstructor(FilesService, "podium.Files") as unknown as {
+  new (address: string, credentials: ChannelCredentials, options?: Partial<ClientOptions>): FilesClient;
+  service: typeof FilesService;
   serviceName: string;
 };
 

@@ -20,6 +20,9 @@ export interface Data {
   readonly id: string;
   readonly jobs: string;
   readonly stage: string;
+  /** Uploads that wait for their Start, and what is being removed. */
+  readonly uploads: string;
+  readonly trash: string;
   readonly zygotePid: string;
   readonly cgroupPlan: string;
 }
@@ -39,10 +42,13 @@ export function openData(folder: string): Data {
     path,
     jobs: file("jobs"),
     stage: file("stage"),
+    uploads: file("uploads"),
+    trash: file("trash"),
     zygotePid: file("zygote.pid"),
     cgroupPlan: file("cgroup.json"),
   };
-  for (const inner of [data.jobs, data.stage]) mkdirSync(inner, { recursive: true, mode: 0o700 });
+  for (const inner of [data.jobs, data.stage, data.uploads, data.trash])
+    mkdirSync(inner, { recursive: true, mode: 0o700 });
   return { ...data, id: idOf(join(path, "id")) };
 }
 

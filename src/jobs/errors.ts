@@ -54,6 +54,16 @@ export class NotRunning extends Error {
   }
 }
 
+/** A job of the caller's has no file of this path. */
+export class NoSuchFile extends Error {
+  override readonly name = "NoSuchFile";
+}
+
+/** The state or kind of a job does not allow what was asked. */
+export class NotPossible extends Error {
+  override readonly name = "NotPossible";
+}
+
 /** Another job of the same user has the name; `id` is that job's. */
 export class NameTaken extends Error {
   override readonly name = "NameTaken";

@@ -22,6 +22,8 @@ export interface JobMeta {
   readonly timeoutMs: number;
   readonly output: OutputLimit;
   readonly stdin: boolean;
+  /** Where the job sees its work folder (work.ts); absent when it has none. */
+  readonly work?: string;
   /** The id that makes its Start repeatable, and the SHA-256 of the request; not there when none was given. */
   readonly requestId?: string;
   readonly requestDigest?: string;

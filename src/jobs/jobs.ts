@@ -4,19 +4,23 @@ import type { Usage } from "../../sandbox/spec.ts";
 import { Admission, type Governance, type Standing } from "./admission.ts";
 import { Cleaner } from "./cleaner.ts";
 import type { Data } from "./data.ts";
-import { Interrupted, NotAllowed, NotRunning } from "./errors.ts";
+import { Interrupted, NotRunning } from "./errors.ts";
 import { Executor } from "./executor.ts";
 import { readExit, readState } from "./folder.ts";
 import type { Job } from "./job.ts";
 import type { JobControl } from "./job-control.ts";
+import { JobFiles } from "./job-files.ts";
 import { JobNetworks } from "./job-networks.ts";
 import type { LimitChange } from "./limit-change.ts";
 import { isListed, type ListWanted } from "./list-filter.ts";
 import type { Policy } from "./policy.ts";
 import { lostRecord, Registry, type Viewer } from "./registry.ts";
+import { refuseViewer } from "./roles.ts";
 import { signalNumber } from "./signal.ts";
 import { type NewJob, Starts } from "./starts.ts";
+import { emptyTrash, trashGone } from "./trash.ts";
 import { updateJob } from "./update.ts";
+import { WorkFolders } from "./work.ts";
 
 /** Who calls and what the role allows. */
 export interface Caller extends Viewer {
@@ -40,6 +44,8 @@ const queuedLookMs = 100;
 
 export class Jobs {
   readonly data: Data;
+  readonly files: JobFiles;
+  readonly #work: WorkFolders;
   readonly #registry: Registry;
   readonly #executor: Executor;
   readonly #networks: JobNetworks;
@@ -58,19 +64,22 @@ export class Jobs {
     log: Log,
   ) {
     this.data = data;
+    this.#work = new WorkFolders(data, policy.copies);
+    this.files = new JobFiles(this, this.#work, policy.copies);
     this.#registry = registry;
     this.#executor = executor;
     this.#networks = networks;
     this.#policy = policy;
     this.#log = log;
     this.#admission = new Admission(governance, registry);
-    const parts = { registry, executor, networks, policy, admission: this.#admission, log };
+    const parts = { registry, executor, networks, policy, admission: this.#admission, work: this.#work, log };
     this.#starts = new Starts(parts, (job) => this.#conclude(job));
     this.#cleaner = new Cleaner(governance.retention, registry, this.#admission.disk, log);
   }
 
   /** Reads DATA, removes what a crash left on the host, starts the zygote, and finds the jobs that still run. */
   static async open(data: Data, policy: Policy, governance: Governance, log: Log): Promise<Jobs> {
+    emptyTrash(data);
     const registry = new Registry(data);
     const keep = new Set(registry.running().map((job) => String(job.id)));
     const kept = registry.running().flatMap(({ network }) => (network === null ? [] : [network]));
@@ -210,15 +219,12 @@ export class Jobs {
   async close(): Promise<void> {
     this.#cleaner.close();
     try {
+      this.#work.close();
       this.#registry.close();
     } finally {
       await this.#executor.close();
       await this.#networks.close();
+      await trashGone();
     }
   }
-}
-
-function refuseViewer(caller: Caller): void {
-  if (caller.role === "viewer")
-    throw new NotAllowed("a podium:viewer certificate reads jobs and logs and changes nothing");
 }

@@ -31,10 +31,17 @@ export interface FolderRule {
   readonly write: boolean;
 }
 
+/** Of one upload, download or copy; 0 = none. */
+export interface CopyBounds {
+  readonly bytes: number;
+  readonly files: number;
+}
+
 export interface Policy {
   readonly defaults: LimitSettings;
   readonly maximum: LimitSettings;
   readonly folders: readonly FolderRule[];
+  readonly copies: CopyBounds;
   readonly capabilities: readonly CapabilityRule[];
   /** Ids of the host that are for jobs. */
   readonly ids: IdRanges;

@@ -1,4 +1,5 @@
 // All jobs of a DATA that this server knows, by id and by each user's names.
+import { existsSync } from "node:fs";
 import { join } from "node:path";
 import type { ExitRecord } from "../../sandbox/spec.ts";
 import type { Data } from "./data.ts";
@@ -16,6 +17,8 @@ import {
 } from "./folder.ts";
 import { JobIds } from "./ids.ts";
 import { Job } from "./job.ts";
+import { discardTree } from "./trash.ts";
+import { workOf } from "./work.ts";
 
 /** Who asks: users see their own jobs, admins and viewers all. */
 export interface Viewer {
@@ -41,7 +44,7 @@ export class Registry {
   #read(id: number): void {
     const folder = this.#folderOf(id);
     const meta = readMeta(folder);
-    if (meta === null) return removeJobFolder(folder);
+    if (meta === null) return this.#removeFolder(folder);
     const job = this.#add(new Job(meta, folder));
     Object.assign(job, readStart(folder), { network: readNetwork(folder) });
     const exit = readExit(folder);
@@ -89,7 +92,13 @@ export class Registry {
     const { user, name, requestId } = job.meta;
     if (name !== "") this.#names.delete(nameKey(user, name));
     if (requestId !== undefined) this.#requests.delete(nameKey(user, requestId));
-    removeJobFolder(job.folder);
+    this.#removeFolder(job.folder);
+  }
+
+  /** A work folder may hold anything; the rest is a handful of files. */
+  #removeFolder(folder: string): void {
+    if (existsSync(workOf(folder))) discardTree(this.#data, folder);
+    else removeJobFolder(folder);
   }
 
   all(): Job[] {

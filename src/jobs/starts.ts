@@ -15,6 +15,7 @@ import { applyPolicy, type Policy, refuseMoved } from "./policy.ts";
 import type { Queue } from "./queue.ts";
 import { lostRecord, type Registry } from "./registry.ts";
 import { RepeatableStarts, type RequestIdentity } from "./request-id.ts";
+import type { WorkFolders, WorkWanted } from "./work.ts";
 
 export interface NewJob {
   readonly request: JobRequest;
@@ -22,6 +23,8 @@ export interface NewJob {
   readonly labels: Readonly<Record<string, string>>;
   /** "", `default`, `unconfined`, or an OCI profile as JSON text. */
   readonly seccomp: string;
+  /** null: no work folder. */
+  readonly work: WorkWanted | null;
   /** null: a repetition of the request starts another job. */
   readonly repeatable: RequestIdentity | null;
   readonly network: NetworkWish;
@@ -43,6 +46,7 @@ export interface StartParts {
   readonly networks: JobNetworks;
   readonly policy: Policy;
   readonly admission: Admission;
+  readonly work: WorkFolders;
   readonly log: Log;
 }
 
@@ -53,19 +57,21 @@ export class Starts {
   readonly #policy: Policy;
   readonly #admission: Admission;
   readonly #queue: Queue;
+  readonly #work: WorkFolders;
   readonly #log: Log;
   readonly #repeatable: RepeatableStarts;
   readonly #conclude: (job: Job) => void;
 
   /** `conclude` is called when nothing of a job is left. */
   constructor(parts: StartParts, conclude: (job: Job) => void) {
-    const { registry, executor, networks, policy, admission, log } = parts;
+    const { registry, executor, networks, policy, admission, work, log } = parts;
     this.#registry = registry;
     this.#executor = executor;
     this.#networks = networks;
     this.#policy = policy;
     this.#admission = admission;
     this.#queue = admission.queue;
+    this.#work = work;
     this.#log = log;
     this.#repeatable = new RepeatableStarts(registry, admission.queue);
     this.#conclude = conclude;
@@ -87,6 +93,7 @@ export class Starts {
 
   async #start(caller: Caller, wanted: NewJob, accepted: (job: Job) => void): Promise<Job> {
     const checked = this.#check(caller, wanted);
+    if (wanted.work !== null) this.#work.check(caller.user, wanted.work);
     const { limits } = checked.spec;
     await this.#admission.check(caller.user, limits);
     const now = this.#queue.place(caller.user, limits, wanted.wait) === "now";
@@ -122,7 +129,14 @@ export class Starts {
   }
 
   #accept(caller: Caller, wanted: NewJob, checked: CheckedJob, queued: QueuedRequest | null): Job {
-    return this.#registry.create((id) => metaOf(id, caller, wanted, checked), caller.user, wanted.name, queued);
+    const job = this.#registry.create((id) => metaOf(id, caller, wanted, checked), caller.user, wanted.name, queued);
+    try {
+      if (wanted.work !== null) this.#work.place(job.folder, wanted.work);
+      return job;
+    } catch (error) {
+      this.#registry.discard(job);
+      throw error;
+    }
   }
 
   /** Jobs that waited under an earlier server wait again, in their old order. */
@@ -167,7 +181,8 @@ export class Starts {
     if (/^\d+$/.test(wanted.name))
       throw new InvalidRequest("name", "a name of digits only would be taken for an id", "add a letter");
     checkLabels(wanted.labels);
-    const request = applyPolicy(wanted.request, this.#policy, caller.user);
+    const allowed = applyPolicy(wanted.request, this.#policy, caller.user);
+    const request = wanted.work === null ? allowed : this.#work.prepare(allowed);
     const checked = this.#executor.check(request, seccompChoice(caller, wanted.seccomp), "podium");
     refuseMoved(request, checked.spec);
     refuseCapabilities(this.#policy.capabilities, caller.user, checked.spec);
@@ -178,7 +193,8 @@ export class Starts {
     const fields = { job: job.id, user: job.meta.user };
     try {
       if (job.network !== null) keepNetwork(job.folder, job.network); // the next server is told what to keep
-      const within = { ...checked, spec: this.#networks.within(checked.spec, job.network) };
+      const placed = job.meta.work === undefined ? checked.spec : this.#work.within(checked.spec, job.id);
+      const within = { ...checked, spec: this.#networks.within(placed, job.network) };
       const started = await this.#executor.start(String(job.id), job.folder, within, () => this.#conclude(job));
       Object.assign(job, { pid: started.pid, startedAtMs: started.startedAtMs });
       this.#log.info({ ...fields, pid: started.pid }, "started");
@@ -237,6 +253,7 @@ function metaOf(id: number, caller: Caller, wanted: NewJob, { spec, folders }: C
     timeoutMs: spec.timeoutMs,
     output: spec.output,
     stdin: spec.stdin === "stream",
+    ...(wanted.work !== null && { work: spec.cwd }),
     ...(wanted.repeatable && { requestId: wanted.repeatable.id, requestDigest: wanted.repeatable.digest }),
   };
 }

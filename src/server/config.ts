@@ -11,6 +11,7 @@ import { idRanges } from "./config-ids.ts";
 import { cgroupFiles, furtherMaximum } from "./config-limits.ts";
 import { defaultOutput, mostOutputBytes } from "./config-output.ts";
 import { units } from "./config-units.ts";
+import { copiesShape } from "./copies-config.ts";
 import { networkShape } from "./network-config.ts";
 
 const limitsShape = z.strictObject({
@@ -64,6 +65,7 @@ const configShape = z
     key: z.string().optional(),
     crl: z.string().optional(),
     logLevel: z.enum(["debug", "info", "warn", "error", "silent"]).default("info"),
+    copies: copiesShape.prefault({}).describe("Upper bounds of one upload, one download or one podium cp."),
     defaults: defaultsShape.prefault({}).describe("Limits of a job that asks for none; 0 = none."),
     maximum: maximumShape.prefault({}).describe("Upper bounds of what a job may ask for; 0 = none."),
     capabilities: capabilityRules,
@@ -113,12 +115,11 @@ function readJson(file: string): unknown {
 }
 
 /** Folders are looked up once: a link that somebody puts in place of one later leads nowhere. `own`: DATA and keys. */
-export function policyOf(
-  { defaults, maximum, capabilities, ids, cgroupFiles: files, folders, network }: Config,
-  own: readonly string[],
-): Policy {
+export function policyOf({ folders, ...config }: Config, own: readonly string[]): Policy {
+  const { defaults, maximum, capabilities, ids, cgroupFiles: files, copies, network } = config;
   const rules = folders.map((rule) => ({ ...rule, path: resolved(rule.path) }));
-  return { defaults, maximum, capabilities, ids, cgroupFiles: files, folders: rules, own: own.map(resolved), network };
+  const rest = { defaults, maximum, capabilities, ids, cgroupFiles: files, copies, network };
+  return { ...rest, folders: rules, own: own.map(resolved) };
 }
 
 function resolved(path: string): string {

@@ -7,8 +7,10 @@ import {
   Interrupted,
   InvalidRequest,
   NameTaken,
+  NoSuchFile,
   NoSuchJob,
   NotAllowed,
+  NotPossible,
   NotRunning,
   PortTaken,
   RequestIdTaken,
@@ -68,8 +70,9 @@ export function statusOf(error: unknown): WireStatus {
   if (error instanceof NotAllowed) return { code: status.PERMISSION_DENIED, details };
   if (error instanceof Exhausted) return { code: status.RESOURCE_EXHAUSTED, details };
   if (error instanceof InvalidRequest) return { code: status.INVALID_ARGUMENT, details };
-  if (error instanceof NoSuchJob || error instanceof NoSuchService) return { code: status.NOT_FOUND, details };
-  if (error instanceof StillRunning || error instanceof NotRunning || error instanceof FailedPrecondition)
+  if (error instanceof NoSuchJob || error instanceof NoSuchFile || error instanceof NoSuchService)
+    return { code: status.NOT_FOUND, details };
+  if ([StillRunning, NotRunning, NotPossible, FailedPrecondition].some((kind) => error instanceof kind))
     return { code: status.FAILED_PRECONDITION, details };
   if (error instanceof Interrupted) return { code: status.UNAVAILABLE, details };
   return { code: status.INTERNAL, details: `the server failed: ${details}` };

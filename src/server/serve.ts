@@ -3,6 +3,7 @@ import { setMaxListeners } from "node:events";
 import { logVerbosity, Server, setLogVerbosity } from "@grpc/grpc-js";
 import { HealthService } from "../gen/health.ts";
 import {
+  FilesService,
   InfoService,
   JobsService,
   LoggerService,
@@ -23,6 +24,7 @@ import { type Config, policyOf } from "./config.ts";
 import { governanceOf } from "./config-governance.ts";
 import { MutualTls } from "./credentials.ts";
 import { openServerLog, type ServerLog } from "./log.ts";
+import { filesService } from "./services/files.ts";
 import { health } from "./services/health.ts";
 import { infoService } from "./services/info.ts";
 import { jobsService } from "./services/jobs.ts";
@@ -102,11 +104,12 @@ function addServices(server: Server, jobs: Jobs, context: CallContext, { config,
   server.addService(JobsService, jobsService(jobs, context));
   server.addService(SessionService, session(jobs, context));
   server.addService(NetworkService, networkService(jobs, context));
+  server.addService(FilesService, filesService(jobs, context));
   server.addService(
     InfoService,
     infoService(jobs, context, { version, defaults: config.defaults, maximum: config.maximum }),
   );
-  const names = ["Starter", "Stopper", "Status", "Logger", "Jobs", "Session", "Network", "Info"].map(
+  const names = ["Starter", "Stopper", "Status", "Logger", "Jobs", "Session", "Network", "Files", "Info"].map(
     (name) => `podium.${name}`,
   );
   server.addService(HealthService, health(names, context));

@@ -36,6 +36,7 @@ export function jobInfo(job: Job, usage: Usage): JobInfo {
     requestId: meta.requestId ?? "",
     labels: { ...meta.labels },
     network: networkOf(job),
+    work: meta.work ?? "",
   });
 }
 

@@ -3,6 +3,8 @@ import { type CallOptions, type Client, type ClientReadableStream, Metadata, typ
 import type { Connection } from "../../src/client/credentials.ts";
 import { type HealthCheckResponse, HealthClient } from "../../src/gen/health.ts";
 import {
+  FilesClient,
+  type GetResponse,
   InfoClient,
   type InfoResponse,
   type JobInfo,
@@ -21,6 +23,7 @@ import {
   StopperClient,
   StopRequest,
   type StopResponse,
+  type UploadResponse,
 } from "../../src/gen/podium.ts";
 
 type Answer<T> = (error: ServiceError | null, response: T) => void;
@@ -45,6 +48,7 @@ export class Api {
   readonly jobs: JobsClient;
   readonly infos: InfoClient;
   readonly session: SessionClient;
+  readonly files: FilesClient;
   readonly health: HealthClient;
 
   constructor({ target, credentials, options }: Connection) {
@@ -57,6 +61,7 @@ export class Api {
     this.jobs = new JobsClient(target, credentials, shared);
     this.infos = new InfoClient(target, credentials, shared);
     this.session = new SessionClient(target, credentials, shared);
+    this.files = new FilesClient(target, credentials, shared);
     this.health = new HealthClient(target, credentials, shared);
   }
 
@@ -102,6 +107,27 @@ export class Api {
     return jobs;
   }
 
+  /** Sends a tar stream in these pieces. */
+  upload(pieces: readonly Buffer[]): Promise<UploadResponse> {
+    return promised((answer: Answer<UploadResponse>) => {
+      const call = this.files.upload(answer);
+      call.on("error", () => {}); // the answer tells
+      for (const tar of pieces) call.write({ tar });
+      call.end();
+    });
+  }
+
+  /** A file or folder of a job, to the end of the stream. */
+  async get(id: bigint, path: string): Promise<{ tar: Buffer; notes: string[] }> {
+    const tar: Buffer[] = [];
+    const notes: string[] = [];
+    for await (const { response } of this.files.get({ id, path }) as AsyncIterable<GetResponse>) {
+      if (response?.$case === "tar") tar.push(response.value);
+      else if (response?.$case === "note") notes.push(response.value);
+    }
+    return { tar: Buffer.concat(tar), notes };
+  }
+
   serverInfo(): Promise<InfoResponse> {
     return promised((answer) => this.infos.info({}, answer));
   }
@@ -123,7 +149,7 @@ export class Api {
 
   close(): void {
     const clients: Client[] = [this.starter, this.stopper, this.statuses, this.logger, this.jobs, this.infos];
-    for (const client of [...clients, this.session, this.health]) client.close();
+    for (const client of [...clients, this.session, this.files, this.health]) client.close();
   }
 }
 

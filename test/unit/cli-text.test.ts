@@ -50,6 +50,7 @@ test("a job of which little is known has the keys of the contract all the same",
     },
     labels: {},
     network: { mode: "none", addresses: [], publish: [] },
+    work: "",
   });
 });
 

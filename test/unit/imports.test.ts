@@ -44,6 +44,7 @@ const permitted: readonly (readonly [path: string, source: string])[] = [
   ["src/cli/sandbox.ts", "../../sandbox/zygote/client.ts"],
   ["src/cli/doctor.ts", "../../net/bridge.ts"],
   ["src/jobs/outcome.ts", "../../sandbox/spec.ts"],
+  ["src/client/files.ts", "../../sandbox/tree/pack.ts"],
   ["src/server/serve.ts", "../jobs/registry.ts"],
 ];
 

@@ -26,6 +26,7 @@ function policy(folders: readonly FolderRule[], rest: Partial<Policy> = {}): Pol
     capabilities: [],
     ids: { first: 65536, ranges: 1 },
     folders,
+    copies: { bytes: 0, files: 0 },
     own: [],
     network: readConfig(undefined).network,
     ...rest,

@@ -57,6 +57,7 @@ const additions = record({
   name: text,
   stdin: fc.boolean(),
   rootfs: fc.option(record({ path: text, mode: rootfsMode, sizeBytes: int64, inodes: int64 }), { nil: undefined }),
+  work: fc.option(record({ upload: text }), { nil: undefined }),
   labels: fc.dictionary(labelKey, text, { noNullPrototype: true }),
   tmpfs: fc.array(record({ target: text, sizeBytes: int64 })),
   grants: fc.array(record({ source: text, target: text, writable: fc.boolean() })),

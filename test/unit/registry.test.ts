@@ -12,7 +12,13 @@ const test = suite("registry");
 function dataIn(path: string): Data {
   const file = (name: string) => join(path, name);
   mkdirSync(file("jobs"), { recursive: true });
-  const rest = { stage: file("stage"), zygotePid: file("zygote.pid"), cgroupPlan: file("cgroup.json") };
+  const rest = {
+    stage: file("stage"),
+    zygotePid: file("zygote.pid"),
+    cgroupPlan: file("cgroup.json"),
+    uploads: file("uploads"),
+    trash: file("trash"),
+  };
   return { path, id: "00c0ffee", jobs: file("jobs"), ...rest };
 }
 

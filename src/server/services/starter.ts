@@ -35,6 +35,7 @@ async function start(
       labels,
       seccomp,
       network,
+      work: request.work ?? null,
       repeatable: identityOf(request),
       wait: !noWait,
     };
