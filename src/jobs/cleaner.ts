@@ -18,7 +18,9 @@ export class Cleaner {
   readonly #registry: Registry;
   readonly #disk: DiskUse;
   readonly #log: Log;
-  #timer: NodeJS.Timeout | null = null;
+  #timer: NodeJS.Timeout | undefined;
+  #dueMs = Number.POSITIVE_INFINITY;
+  #again = false;
   #closed = false;
 
   constructor(settings: RetentionSettings, registry: Registry, disk: DiskUse, log: Log) {
@@ -31,16 +33,22 @@ export class Cleaner {
 
   /** A job has ended. */
   soon(): void {
-    if (!keepsAll(this.#settings)) this.#after(soonMs);
+    if (keepsAll(this.#settings)) return;
+    this.#again = true; // also for the run that goes on now
+    this.#after(soonMs);
   }
 
   close(): void {
     this.#closed = true;
-    if (this.#timer !== null) clearTimeout(this.#timer);
+    clearTimeout(this.#timer);
   }
 
+  /** Brings the next run forward, never back. */
   #after(ms: number): void {
-    if (this.#closed || this.#timer !== null) return;
+    const dueMs = performance.now() + ms;
+    if (this.#closed || dueMs >= this.#dueMs) return;
+    clearTimeout(this.#timer);
+    this.#dueMs = dueMs;
     this.#timer = setTimeout(() => void this.#run(), ms).unref();
   }
 
@@ -50,11 +58,13 @@ export class Cleaner {
     } catch (error) {
       this.#log.error({ error: (error as Error).message }, "finished jobs cannot be removed");
     }
-    this.#timer = null;
-    this.#after(everyMs);
+    this.#dueMs = Number.POSITIVE_INFINITY;
+    this.#after(this.#again ? soonMs : everyMs);
+    this.#again = false;
   }
 
   async #clean(): Promise<void> {
+    this.#again = false;
     const finished = this.#registry.finished();
     if (countsBytes(this.#settings)) await this.#disk.measure(finished);
     const gone = new Set(

@@ -187,6 +187,7 @@ test("retention removes the oldest finished jobs, and none that runs or waits", 
   const config = { retention, quotas: { perUser: { jobs: 1 } }, queue: { size: 5 } };
   await using server = await LiveServer.start({ config });
   const [alice, bob] = [server.api("alice"), server.api("bob")];
+  await sleep(1_500); // past the cleaning at the start
   for (let i = 0; i < 4; i++) await alice.wait(await alice.startId("true"));
   for (let i = 0; i < 3; i++) await bob.wait(await bob.startId("head -c 1000000 /dev/zero"));
   const running = await alice.startId(long);
