@@ -5,7 +5,7 @@ import { groupFolder } from "../../sandbox/cgroup/own-group.ts";
 import { parseProcCgroup } from "../../sandbox/cgroup/proc-cgroup.ts";
 
 /** Folder of its group in the hierarchy of a v1 controller, or of its one group where v2 has the controllers. */
-function groupOf(pid: number, controller: string): string {
+export function groupOf(pid: number, controller: string): string {
   const mounts = parseMountInfo(readFileSync("/proc/self/mountinfo", "utf8"));
   const memberships = parseProcCgroup(readFileSync(`/proc/${pid}/cgroup`, "utf8"));
   const v1 = memberships.find(({ controllers }) => controllers.includes(controller));

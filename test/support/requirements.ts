@@ -34,6 +34,7 @@ const probes = {
   "v2-buffered-io": { missing: "skips", probe: () => cgroup2Problem(["io", "memory"]) },
   netadmin: { missing: "skips", probe: () => capabilityProblem("CAP_NET_ADMIN", 12) },
   swap: { missing: "skips", probe: swapProblem },
+  systemd: { missing: "skips", probe: systemdProblem },
 } satisfies Record<string, Probe>;
 
 export type RequirementName = keyof typeof probes;
@@ -108,6 +109,11 @@ function mountTypes(): Set<string> {
 function capabilityProblem(name: string, bit: number): string | null {
   const effective = /^CapEff:\s*([0-9a-f]+)$/m.exec(readFileSync("/proc/self/status", "utf8"))?.[1] ?? "0";
   return (BigInt(`0x${effective}`) >> BigInt(bit)) & 1n ? null : `this process lacks ${name}`;
+}
+
+function systemdProblem(): string | null {
+  const name = readFileSync("/proc/1/comm", "utf8").trim();
+  return name === "systemd" ? null : `pid 1 is ${name}`;
 }
 
 function swapProblem(): string | null {
