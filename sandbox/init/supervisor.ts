@@ -13,9 +13,10 @@ import { Command } from "./command.ts";
 import type { ControlSocket, Flow } from "./control.ts";
 import { Deadlines } from "./deadlines.ts";
 import type { Input } from "./input.ts";
+import { readSignal, readStop, readTimeout } from "./messages.ts";
 import type { End, Ending } from "./outcome.ts";
 import type { Outputs } from "./outputs.ts";
-import { ControlType, type SignalMessage, type StopMessage, type TimeoutMessage } from "./protocol.ts";
+import { ControlType, type StopMessage } from "./protocol.ts";
 
 const { SIGCHLD, SIGCONT, SIGHUP, SIGINT, SIGKILL, SIGTERM } = constants.signals;
 const everybody = -1;
@@ -131,10 +132,10 @@ export class Supervisor {
     const { input } = this.#parts;
     switch (frame.type) {
       case ControlType.signal:
-        this.#signal((JSON.parse(frame.payload.toString()) as SignalMessage).signal);
+        this.#signal(readSignal(frame.payload).signal);
         break;
       case ControlType.stop:
-        this.#stop(JSON.parse(frame.payload.toString()) as StopMessage);
+        this.#stop(readStop(frame.payload));
         break;
       case ControlType.input:
         input?.feed(frame.payload);
@@ -143,7 +144,7 @@ export class Supervisor {
         input?.end();
         break;
       case ControlType.timeout:
-        this.#timeoutMs = (JSON.parse(frame.payload.toString()) as TimeoutMessage).milliseconds;
+        this.#timeoutMs = readTimeout(frame.payload).milliseconds;
         this.#deadlines.changeTimeout(this.#timeoutMs);
         break;
       default:

@@ -15,6 +15,7 @@ import { CLONE_NEWNET, CLONE_NEWNS, CLONE_NEWPID, setns, unshare } from "../sys/
 import { POLLIN, PollSet } from "../sys/poll.ts";
 import { exitNow, fork, kill, setUndumpable, waitFor } from "../sys/process.ts";
 import { blockAllSignals } from "../sys/signals.ts";
+import { readBody } from "./messages.ts";
 import { type ConfigureMessage, MessageType, type StartMessage } from "./protocol.ts";
 import { rehearsals, rehearse } from "./rehearsal.ts";
 import { forkSelfTest } from "./self-test.ts";
@@ -67,7 +68,8 @@ class Zygote {
   }
 
   #obey(frame: Frame): void {
-    const body = JSON.parse(frame.payload.toString());
+    const body = readBody(frame);
+    if (body === null) return;
     if (frame.type === MessageType.configure) this.#configure(body);
     else if (frame.type === MessageType.start) this.#start(body);
     else throw new Error(`unknown frame ${frame.type}`);
