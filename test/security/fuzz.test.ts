@@ -252,16 +252,19 @@ test(
         '{"signal":null,"graceMs":0,"by":"x"}',
         '{"signal":0,"graceMs":1e99,"by":"x"}',
         '{"signal":0.5}',
-    '{"milliseconds":"1"}',
-    '{"milliseconds":-1}',
-    '{"milliseconds":1e400}',
+        '{"milliseconds":"1"}',
+        '{"milliseconds":-1}',
+        '{"milliseconds":1e400}',
         '{"signal":0,"graceMs":0}',
         '{"signal":0,"graceMs":"0","by":"x"}',
         "9",
       ),
     );
     // `input` and `inputEnd` would be the job's stdin: everything that is no message of theirs.
-    const kinds = fc.oneof(fc.constantFrom(ControlType.signal, ControlType.stop, ControlType.timeout), fc.integer({ min: 16, max: 255 }));
+    const kinds = fc.oneof(
+      fc.constantFrom(ControlType.signal, ControlType.stop, ControlType.timeout),
+      fc.integer({ min: 16, max: 255 }),
+    );
     const frames = fc.sample(fc.record({ kinds, payload }), planned.control);
     for (let at = 0; at < frames.length; at += 50) {
       const sockets = frames.slice(at, at + 50).map(async (frame) => {
