@@ -52,14 +52,13 @@ export class Command {
     if (this.#slot >= 0 && set.ready(this.#slot) !== 0) this.finish();
   }
 
-  /** A command that is held has not closed the status pipe unless it was exec'd before. */
+  /** A command that is held has not closed the status pipe unless it was exec'd before; once killed, it has in any case. */
   #noticeForbidden(set: PollSet): void {
     if (this.forbidden === null) return;
+    this.finish();
     this.forbidden.advance(set);
     const { name } = this.forbidden;
     if (name === "" || this.setup !== "pending") return;
-    this.finish();
-    if (this.setup !== "pending") return;
     const message = `seccomp: the profile kills for ${name}, which it takes to start the command`;
     this.setup = { step: "seccomp", errno: "", message };
   }
