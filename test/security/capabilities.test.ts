@@ -1,5 +1,5 @@
 // `--cap-add`: what is given works, what is not asked for does not, and no wall is lower for it.
-import { chmodSync, copyFileSync, statSync, writeFileSync } from "node:fs";
+import { chmodSync, chownSync, copyFileSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import * as assert from "uvu/assert";
 import { type Capability, workingCapabilities } from "../../sandbox/capabilities.ts";
@@ -152,4 +152,27 @@ test("F05 no capability lets a job leave a privileged program in a folder that i
   const ran = await runSandbox([...options, "--", "sh", "-c", "grep CapEff /proc/self/status; echo y >> /out/there"]);
   assert.match(ran.stdout, maskOf(all));
   assert.is(statSync(there).mode & 0o7777, 0o755);
+});
+
+test("F05 no capability reaches files of other owners in a granted folder", root, async () => {
+  using folder = new HostFolder();
+  await using zygote = await TestZygote.open();
+  chownSync(folder.path, 1234, 1234);
+  const theirs = join(folder.path, "theirs");
+  writeFileSync(theirs, "secret", { mode: 0o600 });
+  chownSync(theirs, 4321, 1234);
+  const ours = join(folder.path, "ours");
+  writeFileSync(ours, "ours", { mode: 0 });
+  chownSync(ours, 1234, 1234);
+  const capabilities = workingCapabilities.filter((name) => !["FSETID", "SETFCAP"].includes(name));
+  const tries = ["cat theirs", "echo x >> theirs", "chmod 666 theirs", "chown 0 theirs", "chown 5 ours", "cat ours"];
+  const script = tries.map((line) => `(${line}) >/dev/null 2>&1 && echo "${line}"`).join("; ");
+  for (const uid of [0, 1000]) {
+    const grants = [{ source: folder.path, target: "/g", writable: true }];
+    const job = await zygote.run(`cd /g; ${script}; true`, { capabilities, grants, user: { uid, gid: uid } });
+    assert.is(job.stdout, "cat ours\n", `${uid}: ${job.stderr}`); // DAC_OVERRIDE works where the ids are the job's
+  }
+  const { uid, mode } = statSync(theirs);
+  assert.equal([uid, mode & 0o7777, readFileSync(theirs, "utf8")], [4321, 0o600, "secret"]);
+  assert.is(statSync(ours).uid, 1234);
 });
