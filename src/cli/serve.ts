@@ -5,14 +5,18 @@ import { addServerOptions, type ServerOptions, serverSettings } from "./server-o
 import { version } from "./version.ts";
 
 export function serveCommand(): Command {
-  const command = new Command("serve").description("run the server on this machine").action(runServer);
+  const command = new Command("serve")
+    .description("run the server on this machine")
+    .option("--stop-jobs-on-exit", "its end ends running jobs too (default: they run on)")
+    .action(runServer);
   return addServerOptions(command);
 }
 
-async function runServer(options: ServerOptions): Promise<void> {
+async function runServer(options: ServerOptions & { readonly stopJobsOnExit?: true }): Promise<void> {
   if (process.getuid?.() !== 0)
     throw new CliError("serve: it makes namespaces and cgroups, which needs root", "run it as root");
-  const server = await serve({ ...serverSettings(options), version: version() });
+  const { stopJobsOnExit = false } = options;
+  const server = await serve({ ...serverSettings(options), version: version(), stopJobsOnExit });
   process.stdout.write(`podium: listening on ${server.address}\n`);
   await untilToldToEnd(server);
 }

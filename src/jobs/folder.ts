@@ -22,6 +22,8 @@ export interface JobMeta {
   readonly timeoutMs: number;
   readonly output: OutputLimit;
   readonly stdin: boolean;
+  /** The host's boot (boot.ts) in which it can have been started. */
+  readonly boot?: string;
   /** Where the job sees its work folder (work.ts); absent when it has none. */
   readonly work?: string;
   /** The id that makes its Start repeatable, and the SHA-256 of the request; not there when none was given. */
@@ -37,16 +39,17 @@ export type StreamName = (typeof streams)[number];
 
 /**
  * Makes the folder of an accepted job, state RUNNING. `queued` is what it needs to start later, also by another server; null
- * where it starts at once. On failure nothing of it is left.
+ * where it starts at once. On failure nothing of it is left. `job.json` comes last: without it the folder is half made, and
+ * the next server removes it.
  */
 export function createJobFolder(folder: string, meta: JobMeta, queued: object | null = null): void {
   mkdirSync(folder, { mode: 0o700 });
   try {
     // Before job.json, which makes it a job: one that was accepted into the queue is never taken for one that was started.
     if (queued !== null) writeFileSync(queuedFile(folder), `${JSON.stringify(queued)}\n`, { mode: 0o600 });
-    writeFileSync(join(folder, "job.json"), `${JSON.stringify(meta)}\n`, { mode: 0o600 });
     for (const stream of streams) writeFileSync(join(folder, stream), "", { mode: 0o600 });
     writeFileSync(join(folder, "state"), "RUNNING\n", { mode: 0o600 });
+    writeFileSync(join(folder, "job.json"), `${JSON.stringify(meta)}\n`, { mode: 0o600 });
   } catch (error) {
     removeJobFolder(folder);
     throw error;
@@ -60,7 +63,9 @@ export function rewriteMeta(folder: string, meta: JobMeta): void {
   renameSync(`${file}.next`, file);
 }
 
+/** `job.json` goes first: a folder that a crash left in the middle of this is one that is half made. */
 export function removeJobFolder(folder: string): void {
+  rmSync(join(folder, "job.json"), { force: true });
   rmSync(folder, { recursive: true, force: true });
 }
 

@@ -14,7 +14,7 @@ import { JobNetworks } from "./job-networks.ts";
 import type { LimitChange } from "./limit-change.ts";
 import { isListed, type ListWanted } from "./list-filter.ts";
 import type { Policy } from "./policy.ts";
-import { lostRecord, Registry, type Viewer } from "./registry.ts";
+import { isOfAnotherBoot, lostRecord, Registry, type Viewer } from "./registry.ts";
 import { refuseViewer } from "./roles.ts";
 import { signalNumber } from "./signal.ts";
 import { type NewJob, Starts } from "./starts.ts";
@@ -51,6 +51,7 @@ export class Jobs {
   readonly #networks: JobNetworks;
   readonly #policy: Policy;
   readonly #log: Log;
+  #ending = false;
   readonly #admission: Admission;
   readonly #starts: Starts;
   readonly #cleaner: Cleaner;
@@ -81,8 +82,9 @@ export class Jobs {
   static async open(data: Data, policy: Policy, governance: Governance, log: Log): Promise<Jobs> {
     emptyTrash(data);
     const registry = new Registry(data);
-    const keep = new Set(registry.running().map((job) => String(job.id)));
-    const kept = registry.running().flatMap(({ network }) => (network === null ? [] : [network]));
+    const mayRun = registry.running().filter((job) => !isOfAnotherBoot(job));
+    const keep = new Set(mayRun.map((job) => String(job.id)));
+    const kept = mayRun.flatMap(({ network }) => (network === null ? [] : [network]));
     const networks = await JobNetworks.open(data.id, policy.network, kept, log); // before the zygote: it leaves /run/netns
     const executor = await Executor.open({ ...data, tag: data.id, ids: policy.ids }, keep).catch(async (error) => {
       await networks.close();
@@ -90,17 +92,28 @@ export class Jobs {
     });
     const jobs = new Jobs(data, registry, { executor, networks }, policy, governance, log);
     for (const job of registry.finished()) jobs.#repairState(job);
-    for (const job of registry.running()) jobs.#admission.queue.occupy(job);
-    await Promise.all(
-      registry.running().map((job) => executor.adopt(String(job.id), job.folder, () => jobs.#conclude(job))),
-    );
+    for (const job of registry.running().filter(isOfAnotherBoot)) {
+      job.network = null; // gone with its boot
+      jobs.#conclude(job);
+    }
+    for (const job of mayRun) jobs.#admission.queue.occupy(job);
+    await Promise.all(mayRun.map((job) => executor.adopt(String(job.id), job.folder, () => jobs.#conclude(job))));
     jobs.#starts.requeue();
     return jobs;
   }
 
+  /** Ends what runs, and starts nothing any more. Resolves when nothing of any job is left, or the signal is aborted. */
+  async stopAll(graceMs: number, aborted: AbortSignal): Promise<void> {
+    this.#ending = true;
+    this.#admission.queue.close();
+    const how = { signal: signalNumber(""), graceMs, by: "the end of its server" };
+    await Promise.all(this.#registry.running().map((job) => this.#stopped(job, how, aborted)));
+  }
+
   /** Resolves when the command has been exec'd. Throws InvalidRequest and its kin before `accepted`, StartFailed after. */
-  start(caller: Caller, wanted: NewJob, accepted: (id: number) => void, aborted: AbortSignal): Promise<Job> {
+  async start(caller: Caller, wanted: NewJob, accepted: (id: number) => void, aborted: AbortSignal): Promise<Job> {
     refuseViewer(caller);
+    if (this.#ending) throw new Interrupted();
     return this.#starts.start(caller, wanted, accepted, aborted);
   }
 
@@ -148,9 +161,14 @@ export class Jobs {
     refuseViewer(caller);
     const signal = signalNumber(how.signal);
     if (this.#starts.withdraw(job, caller.user)) return;
+    await this.#stopped(job, { signal, graceMs: how.graceMs, by: caller.user }, aborted);
+    if (job.outcome === null) throw new Interrupted();
+  }
+
+  async #stopped(job: Job, how: Parameters<JobControl["stop"]>[0], aborted: AbortSignal): Promise<void> {
     const control = await this.#controlOf(job, aborted);
-    control?.stop({ signal, graceMs: how.graceMs, by: caller.user });
-    await this.untilEnded(job, aborted);
+    control?.stop(how);
+    await job.ended(aborted);
     control?.close();
   }
 

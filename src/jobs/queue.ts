@@ -30,6 +30,8 @@ export class Queue {
   readonly #waiting = new Map<string, Waiting[]>();
   readonly #left = new Map<Job, Promise<void>>();
 
+  #closed = false;
+
   constructor(quotas: QuotaSettings, settings: QueueSettings) {
     this.#quotas = quotas;
     this.#settings = settings;
@@ -92,8 +94,14 @@ export class Queue {
     this.pump();
   }
 
+  /** Whoever waits goes on waiting, for the next server. */
+  close(): void {
+    this.#closed = true;
+  }
+
   /** Starts all that may start now. */
   pump(): void {
+    if (this.#closed) return;
     for (let next = this.#next(); next !== null; next = this.#next()) {
       this.#remove(next);
       const { user } = next.job.meta;

@@ -2,6 +2,7 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import type { ExitRecord } from "../../sandbox/spec.ts";
+import { bootId } from "./boot.ts";
 import type { Data } from "./data.ts";
 import { NameTaken, NoSuchJob, StillRunning } from "./errors.ts";
 import {
@@ -14,6 +15,7 @@ import {
   readNetwork,
   readStart,
   removeJobFolder,
+  rewriteMeta,
 } from "./folder.ts";
 import { JobIds } from "./ids.ts";
 import { Job } from "./job.ts";
@@ -43,7 +45,7 @@ export class Registry {
 
   #read(id: number): void {
     const folder = this.#folderOf(id);
-    const meta = readMeta(folder);
+    const meta = currentMeta(folder);
     if (meta === null) return this.#removeFolder(folder);
     const job = this.#add(new Job(meta, folder));
     Object.assign(job, readStart(folder), { network: readNetwork(folder) });
@@ -135,6 +137,15 @@ export class Registry {
   }
 }
 
+/** A job that still waits for its start will have it in this boot. null: the folder is half made. */
+function currentMeta(folder: string): JobMeta | null {
+  const meta = readMeta(folder);
+  if (meta === null || !isQueued(folder) || meta.boot === bootId) return meta;
+  const renewed = { ...meta, boot: bootId };
+  rewriteMeta(folder, renewed);
+  return renewed;
+}
+
 function maySee(job: Job, viewer: Viewer): boolean {
   return viewer.seesAll || job.meta.user === viewer.user;
 }
@@ -144,6 +155,11 @@ function nameKey(user: string, name: string): string {
   return `${user} ${name}`;
 }
 
+/** Nothing of it can run any more, whoever has its pids and sockets now. */
+export function isOfAnotherBoot({ meta }: Job): boolean {
+  return meta.boot !== undefined && meta.boot !== bootId;
+}
+
 /** The record of a job whose supervisor ended without one: killed from outside, or the host went down. */
 export function lostRecord(job: Job): ExitRecord {
   return {
@@ -151,11 +167,17 @@ export function lostRecord(job: Job): ExitRecord {
     exitCode: null,
     signal: null,
     by: "",
-    message: "its supervisor ended without a record: killed on the host, or the host went down",
+    message: whyLost(job),
     step: "",
     errno: "",
     startedAtMs: job.startedAtMs,
     finishedAtMs: Date.now(),
     usage: { cpuSeconds: 0, memoryBytes: 0, memoryPeakBytes: 0, pids: 0 },
   };
+}
+
+function whyLost(job: Job): string {
+  if (isOfAnotherBoot(job)) return "the host was restarted while it ran";
+  if (job.pid === 0) return "the server ended while it was being started, and its command never ran";
+  return "its supervisor ended without a record: it was killed on the host";
 }

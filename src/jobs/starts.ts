@@ -2,6 +2,7 @@
 import type { JobRequest } from "../../sandbox/request.ts";
 import type { ExitRecord } from "../../sandbox/spec.ts";
 import { type Admission, unlessQueued } from "./admission.ts";
+import { bootId } from "./boot.ts";
 import { refuseCapabilities } from "./capability-rules.ts";
 import { InvalidRequest, NotAllowed, StartFailed, StepFailed, StoppedInQueue } from "./errors.ts";
 import type { CheckedJob, Executor } from "./executor.ts";
@@ -253,6 +254,7 @@ function metaOf(id: number, caller: Caller, wanted: NewJob, { spec, folders }: C
     timeoutMs: spec.timeoutMs,
     output: spec.output,
     stdin: spec.stdin === "stream",
+    boot: bootId,
     ...(wanted.work !== null && { work: spec.cwd }),
     ...(wanted.repeatable && { requestId: wanted.repeatable.id, requestDigest: wanted.repeatable.digest }),
   };

@@ -1,5 +1,6 @@
 // The server as a whole: from settings to a listening gRPC server over jobs, and back to nothing.
 import { setMaxListeners } from "node:events";
+import { setTimeout as sleep } from "node:timers/promises";
 import { logVerbosity, Server, setLogVerbosity } from "@grpc/grpc-js";
 import { HealthService } from "../gen/health.ts";
 import {
@@ -43,6 +44,8 @@ export interface ServeSettings {
   readonly files: ServerFiles;
   readonly config: Config;
   readonly version: string;
+  /** Its end ends the jobs too. */
+  readonly stopJobsOnExit: boolean;
 }
 
 export interface RunningServer {
@@ -50,7 +53,7 @@ export interface RunningServer {
   readonly address: string;
   /** Reads certificates and revocation lists again; connections and streams stay. */
   reload(): void;
-  /** Ends streams with UNAVAILABLE, leaves running jobs running. */
+  /** Ends streams with UNAVAILABLE and leaves running jobs running, unless they are to be stopped. */
   close(): Promise<void>;
 }
 
@@ -64,6 +67,9 @@ const channelOptions = {
 };
 /** What calls get to end by themselves when the server ends. */
 const graceMs = 1_000;
+/** What jobs get between TERM and KILL when they end with the server, and then to be gone. */
+const stopGraceMs = 10_000;
+const endOfJobsMs = 20_000;
 
 /** Throws before anything listens when certificates, DATA or host do not serve; each error has its mend. */
 export async function serve(settings: ServeSettings): Promise<RunningServer> {
@@ -88,7 +94,11 @@ export async function serve(settings: ServeSettings): Promise<RunningServer> {
     auditConnections(server, audit);
     const address = settings.listen.replace(/:\d+$/, `:${port}`);
     log.info({ address, data: data.path, dataId: data.id }, "listening");
-    return { address, reload: () => reload(tls, log), close: () => close(server, jobs, ending, audit, log) };
+    return {
+      address,
+      reload: () => reload(tls, log),
+      close: () => close({ server, jobs, ending, audit, log }, settings.stopJobsOnExit),
+    };
   } catch (error) {
     await jobs.close();
     await audit.close();
@@ -144,15 +154,22 @@ function reload(tls: MutualTls, log: ServerLog): void {
   }
 }
 
-async function close(
-  server: Server,
-  jobs: Jobs,
-  ending: AbortController,
-  audit: AuditLog,
-  log: ServerLog,
-): Promise<void> {
+interface Parts {
+  readonly server: Server;
+  readonly jobs: Jobs;
+  readonly ending: AbortController;
+  readonly audit: AuditLog;
+  readonly log: ServerLog;
+}
+
+/** Jobs that are to end with it do so while clients still follow them. */
+async function close({ server, jobs, ending, audit, log }: Parts, stopJobsOnExit: boolean): Promise<void> {
+  const ended = new Promise<void>((resolve) => server.tryShutdown(() => resolve())); // from now on it accepts nothing
+  if (stopJobsOnExit) {
+    await jobs.stopAll(stopGraceMs, AbortSignal.timeout(stopGraceMs + endOfJobsMs));
+    await Promise.race([ended, sleep(graceMs)]); // who follows a job is about to see its end
+  }
   ending.abort();
-  const ended = new Promise<void>((resolve) => server.tryShutdown(() => resolve()));
   const force = setTimeout(() => server.forceShutdown(), graceMs);
   await ended;
   clearTimeout(force);
