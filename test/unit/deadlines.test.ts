@@ -39,3 +39,22 @@ test("after an out-of-memory event the count is looked at now, again a little la
     deadlines.oomDue();
   }
 });
+
+test("H04 a step of the wall clock, back or forward, moves no deadline", async () => {
+  const { now } = Date;
+  try {
+    for (const hours of [-48, 48]) {
+      const deadlines = new Deadlines(60);
+      const kills = new Deadlines(0);
+      kills.killIn(60);
+      Date.now = () => now() + hours * 3_600_000;
+      assert.equal([deadlines.timeoutDue(), kills.killDue()], [false, false]);
+      assert.ok(deadlines.untilNextMs() <= 60 && kills.untilNextMs() <= 60);
+      await setTimeout(80);
+      assert.equal([deadlines.timeoutDue(), kills.killDue()], [true, true]);
+      Date.now = now;
+    }
+  } finally {
+    Date.now = now;
+  }
+});

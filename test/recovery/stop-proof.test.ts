@@ -1,0 +1,80 @@
+// A Stop that has been answered is a proof: no process of the job is left, in whatever state it was.
+import { readdirSync, readlinkSync } from "node:fs";
+import * as assert from "uvu/assert";
+import { Cause } from "../../src/gen/podium.ts";
+import { groupsOf, processesOf } from "../integration/job-traces.ts";
+import { isAlive, LiveServer, until } from "../integration/live-server.ts";
+import { Canary, stateOf } from "../support/processes.ts";
+import { requires, suite } from "../support/suite.ts";
+
+const test = suite("stop is proven");
+
+const escapees = `
+import ctypes, os, signal, time
+libc = ctypes.CDLL(None)
+for number in range(1, 32):
+    if number not in (9, 17, 19): signal.signal(number, signal.SIG_IGN)
+def child(body):
+    if os.fork() == 0:
+        body()
+        os._exit(0)
+def stopped():
+    os.kill(os.getpid(), signal.SIGSTOP)
+def traced():
+    libc.ptrace(0, 0, 0, 0)
+    os.kill(os.getpid(), signal.SIGSTOP)
+def daemon():
+    os.setsid()
+    if os.fork() != 0: return
+    os.closerange(0, 10)
+    time.sleep(1000)
+def orphans():
+    for _ in range(20):
+        if os.fork() == 0: time.sleep(1000)
+    time.sleep(1000)
+def vforker():
+    os.posix_spawn("/bin/sleep", ["sleep", "1000"], os.environ)
+for body in (stopped, traced, daemon, orphans, vforker): child(body)
+child(lambda: None)
+time.sleep(0.5)
+print("ready", flush=True)
+time.sleep(1000)
+`;
+
+function pidNamespace(pid: string | number | bigint): string {
+  try {
+    return readlinkSync(`/proc/${pid}/ns/pid`);
+  } catch {
+    return "";
+  }
+}
+
+function inNamespace(name: string): string[] {
+  return readdirSync("/proc").filter((pid) => /^\d+$/.test(pid) && pidNamespace(pid) === name);
+}
+
+test(
+  "L06 when stop returns, group and pid namespace are empty: stopped, traced, deaf and orphaned processes",
+  requires("root", "libseccomp", "python3"),
+  async () => {
+    using canary = new Canary();
+    await using server = await LiveServer.start();
+    const api = server.api();
+    for (const graceMs of [0n, 300n]) {
+      const id = await api.startId({ argv: ["python3", "-c", escapees] });
+      await until("all escapees", () => server.jobFile(id, "stdout") === "ready\n");
+      const members = processesOf(server, id);
+      const states = members.map((pid) => stateOf(pid));
+      assert.ok(members.length >= 26, `${members.length} processes`);
+      assert.ok(states.filter((state) => state === "T" || state === "t").length >= 2, `${states}`);
+      const namespace = pidNamespace((await api.info(id)).pid);
+      assert.ok(inNamespace(namespace).length >= members.length);
+      await api.stop({ id, graceMs });
+      assert.equal(members.filter(isAlive), []);
+      assert.equal(inNamespace(namespace), []);
+      assert.equal(groupsOf(server, id), []);
+      assert.is((await api.info(id)).outcome?.cause, Cause.STOPPED);
+    }
+    assert.ok(canary.lives);
+  },
+);
