@@ -61,7 +61,21 @@ function authorityName(now: Date): string {
   return `podium CA ${now.toISOString()}`;
 }
 
-function makeServer(authority: Authority, request: InitRequest, now: Date): Issued {
+export type ServerRequest = Pick<InitRequest, "hosts" | "days" | "replace">;
+
+/** Makes the server's key and certificate; returns the paths that it wrote. */
+export function issueServer(authority: Authority, request: ServerRequest, now = new Date()): string[] {
+  const validity = validityFor(request.days, now);
+  checkWithinAuthority(authority, request.days, validity.notAfter);
+  const server = makeServer(authority, request, now);
+  const path = (name: string): string => join(authority.folder, name);
+  const files = [keyFile(path("server.key"), server.key), certificateFile(path("server.crt"), server.certificate)];
+  appendIssued(authority.folder, { name: "server", role: "server", ...recordOf(server) });
+  writeFiles(files, request.replace);
+  return files.map((file) => file.path);
+}
+
+function makeServer(authority: Authority, request: ServerRequest, now: Date): Issued {
   const hosts = [...new Set(["localhost", "127.0.0.1", "::1", ...ownName(), ...request.hosts])];
   const subject = [attribute(nameTypes.organization, "podium"), attribute(nameTypes.commonName, "podium server")];
   return makeCertificate(subject, { kind: "server", hosts }, validityFor(request.days, now), authority.issuer);
@@ -110,10 +124,7 @@ export function issueUser(authority: Authority, request: IssueRequest, now = new
   if (!replace) refuseExisting([path("crt"), path("key"), path("podium")]);
 
   const validity = validityFor(request.days, now);
-  if (validity.notAfter > new Date(authority.certificate.validTo)) {
-    const mend = "give fewer --days, or make a new authority";
-    throw new CredentialError(`--days ${request.days}: the authority ends on ${authority.certificate.validTo}`, mend);
-  }
+  checkWithinAuthority(authority, request.days, validity.notAfter);
   const organization = roleOrganizations[role];
   const subject = [
     ...(organization === null ? [] : [attribute(nameTypes.organization, organization)]),
@@ -130,6 +141,12 @@ export function issueUser(authority: Authority, request: IssueRequest, now = new
   appendIssued(authority.folder, { name, role, ...recordOf(issued) });
   writeFiles(files, replace);
   return files.map((file) => file.path);
+}
+
+function checkWithinAuthority({ certificate }: Authority, days: number, notAfter: Date): void {
+  if (notAfter <= new Date(certificate.validTo)) return;
+  const mend = "give fewer --days, or make a new authority";
+  throw new CredentialError(`--days ${days}: the authority ends on ${certificate.validTo}`, mend);
 }
 
 function recordOf(issued: Issued): { serial: string; notAfter: string; fingerprint: string } {

@@ -3,12 +3,13 @@
 import { Command, InvalidArgumentError, Option } from "commander";
 import { authorityDays, defaultCertsFolder, defaultDays, defaultServer } from "../certs/defaults.ts";
 import { formatServer, parseServer } from "../client/profile.ts";
-import { cliErrorOf } from "./failure.ts";
+import { cliErrorOf, tell } from "./failure.ts";
 
 export function certsCommand(): Command {
   const certs = new Command("certs").description("make and revoke certificates for the server and its users");
   certs.addCommand(initCommand());
   certs.addCommand(issueCommand());
+  certs.addCommand(renewCommand());
   certs.addCommand(listCommand());
   certs.addCommand(revokeCommand());
   return certs;
@@ -62,6 +63,22 @@ interface IssueFlags {
   readonly force?: true;
 }
 
+function renewCommand(): Command {
+  return new Command("renew")
+    .description("make a new certificate, key and profile of the same user; or of the server")
+    .argument("<name>", "user name, or server")
+    .addOption(folderOption())
+    .addOption(daysOption(defaultDays))
+    .action(async (name: string, { dir, days }: { dir: string; days: number }) => {
+      const { openAuthority } = await import("../certs/authority.ts");
+      const { renewCertificate } = await import("../certs/renewal.ts");
+      const written = told(() => renewCertificate(openAuthority(dir), { name, days }));
+      print(...written.map((path) => `wrote ${path}`));
+      if (name === "server") print("next: nothing; a running podium serve takes it by itself within seconds");
+      else print(`next: give ${name} the file ${written.at(-1)}; the certificate before stays valid until it ends`);
+    });
+}
+
 function listCommand(): Command {
   return new Command("list")
     .description("list the certificates that were issued")
@@ -69,7 +86,9 @@ function listCommand(): Command {
     .addOption(new Option("-o, --output <format>", "json").choices(["json"]))
     .action(async (flags: { dir: string; output?: "json" }) => {
       const { listCertificates } = await import("../certs/revocation.ts");
+      const { expiryWarnings } = await import("../certs/expiry.ts");
       const entries = told(() => listCertificates(flags.dir));
+      for (const warning of expiryWarnings(entries, new Date())) tell(warning);
       if (flags.output === "json") return print(JSON.stringify(entries, null, 2));
       const rows = entries.map(({ serial, name, role, state, notAfter }) => [serial, state, role, notAfter, name]);
       for (const [serial = "", state = "", role = "", end = "", name] of [
@@ -91,7 +110,9 @@ function revokeCommand(): Command {
       const { revokeCertificates } = await import("../certs/revocation.ts");
       const serials = told(() => revokeCertificates(openAuthority(flags.dir), nameOrSerial));
       print(...serials.map((serial) => `revoked ${serial}`), `wrote ${flags.dir}/ca.crl`);
-      print("next: send SIGHUP to podium serve, which reads the ca.crl beside its --ca file, or the one of --crl");
+      print(
+        "next: nothing; a running podium serve reads the ca.crl beside its --ca file, or its --crl, within seconds",
+      );
     });
 }
 

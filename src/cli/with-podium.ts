@@ -1,17 +1,20 @@
 // What every client command has around its work: the connection, and errors in the user's words.
 import type { Command } from "commander";
+import { ownExpiryWarning } from "../certs/expiry.ts";
 import { CallFailure } from "../client/call-failure.ts";
 import { connect, type Podium } from "../client/connect.ts";
 import { explainConnectFailure } from "../client/connect-failure.ts";
 import { loadProfile } from "../client/profile.ts";
 import { ConnectionLost } from "../client/resume.ts";
 import { connectionFlags } from "./connection-options.ts";
-import { CliError, cliErrorOf, report } from "./failure.ts";
+import { CliError, cliErrorOf, report, tell } from "./failure.ts";
 import { ReaderGone } from "./output.ts";
 
 /** Connects as the command's options say and runs `work`. Throws CliError, ReaderGone. */
 export async function withPodium<T>(command: Command, work: (podium: Podium) => Promise<T>): Promise<T> {
   using podium = connect(loadProfile(connectionFlags(command)));
+  const warning = ownExpiryWarning(podium.connection.certificate.validTo, new Date());
+  if (warning !== null) tell(warning);
   try {
     return await work(podium);
   } catch (error) {

@@ -1,7 +1,10 @@
 // The server's side of mutual TLS for grpc-js: TLS 1.3, a client certificate or no connection, reload in place.
 import type { X509Certificate } from "node:crypto";
+import { statSync } from "node:fs";
+import { dirname, join } from "node:path";
 import { ServerCredentials } from "@grpc/grpc-js";
-import { type LoadedFiles, loadServerFiles, type ServerFiles } from "./tls-files.ts";
+import { administratorDays } from "../certs/expiry.ts";
+import { crlFile, type LoadedFiles, loadServerFiles, type ServerFiles } from "./tls-files.ts";
 import { CertificateTrust, type Trust } from "./trust.ts";
 
 const handshakeTimeoutMs = 10_000;
@@ -10,17 +13,20 @@ const handshakeTimeoutMs = 10_000;
 export class MutualTls extends ServerCredentials implements Trust {
   readonly #files: ServerFiles;
   #loaded: LoadedFiles;
+  readonly #readState: string;
   #trust: CertificateTrust;
 
   /** Reads and checks the files; throws CredentialError. */
   static load(files: ServerFiles, now = new Date()): MutualTls {
-    return new MutualTls(files, loadServerFiles(files, now));
+    const state = stateOf(files);
+    return new MutualTls(files, loadServerFiles(files, now), state);
   }
 
-  private constructor(files: ServerFiles, loaded: LoadedFiles) {
+  private constructor(files: ServerFiles, loaded: LoadedFiles, readState: string) {
     super({ requestCert: true, rejectUnauthorized: true, handshakeTimeout: handshakeTimeoutMs }, loaded.context);
     this.#files = files;
     this.#loaded = loaded;
+    this.#readState = readState;
     this.#trust = new CertificateTrust(loaded.authorities, loaded.crls);
   }
 
@@ -39,8 +45,18 @@ export class MutualTls extends ServerCredentials implements Trust {
     return this.#trust.refusalOf(certificate);
   }
 
+  /** Changes when one of the files does, or comes, or goes. */
+  state(): string {
+    return stateOf(this.#files);
+  }
+
+  /** As it was before the files were first read. */
+  get readState(): string {
+    return this.#readState;
+  }
+
   /** What ends within the given days, one sentence each, for the server's log. */
-  warnings(now = new Date(), days = 30): string[] {
+  warnings(now = new Date(), days = administratorDays): string[] {
     const { certificate, authorities, crls } = this.#loaded;
     const ends = [
       { what: `${this.#files.cert}: the server's certificate`, at: new Date(certificate.validTo) },
@@ -49,7 +65,7 @@ export class MutualTls extends ServerCredentials implements Trust {
         at: new Date(authority.validTo),
       })),
       ...crls.flatMap(({ nextUpdate }) =>
-        nextUpdate === null ? [] : [{ what: `${this.#files.crl}: a revocation list`, at: nextUpdate }],
+        nextUpdate === null ? [] : [{ what: `${crlFile(this.#files)}: a revocation list`, at: nextUpdate }],
       ),
     ];
     const limitMs = now.getTime() + days * 86_400_000;
@@ -59,4 +75,14 @@ export class MutualTls extends ServerCredentials implements Trust {
   override _equals(other: ServerCredentials): boolean {
     return other === this;
   }
+}
+
+function stateOf({ ca, cert, key, crl }: ServerFiles): string {
+  const paths = [ca, cert, key, crl ?? join(dirname(ca), "ca.crl")];
+  return paths
+    .map((path) => {
+      const found = statSync(path, { throwIfNoEntry: false });
+      return found === undefined ? "absent" : [found.ino, found.size, found.mtimeMs, found.ctimeMs].join("/");
+    })
+    .join(" ");
 }

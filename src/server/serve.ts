@@ -21,6 +21,7 @@ import { auditConnections } from "./audit/connections.ts";
 import { auditFolder } from "./audit/files.ts";
 import { AuditLog } from "./audit/log.ts";
 import type { CallContext } from "./calls.ts";
+import { CertificateCare } from "./certificate-care.ts";
 import { type Config, policyOf } from "./config.ts";
 import { governanceOf } from "./config-governance.ts";
 import { MutualTls } from "./credentials.ts";
@@ -76,7 +77,6 @@ export async function serve(settings: ServeSettings): Promise<RunningServer> {
   setLogVerbosity(logVerbosity.NONE); // its own lines on stderr are no JSON, and say nothing that an error does not
   const tls = MutualTls.load(settings.files);
   const log = openServerLog(settings.config.logLevel);
-  for (const warning of tls.warnings()) log.warn({}, warning);
   const data = openData(settings.data);
   const audit = AuditLog.open(auditFolder(data.path), settings.config.audit, log);
   const jobs = await Jobs.open(
@@ -94,11 +94,12 @@ export async function serve(settings: ServeSettings): Promise<RunningServer> {
     auditConnections(server, audit);
     const address = settings.listen.replace(/:\d+$/, `:${port}`);
     log.info({ address, data: data.path, dataId: data.id }, "listening");
-    return {
-      address,
-      reload: () => reload(tls, log),
-      close: () => close({ server, jobs, ending, audit, log }, settings.stopJobsOnExit),
+    const care = new CertificateCare(tls, log);
+    const end = () => {
+      care.close();
+      return close({ server, jobs, ending, audit, log }, settings.stopJobsOnExit);
     };
+    return { address, reload: () => care.reload(), close: end };
   } catch (error) {
     await jobs.close();
     await audit.close();
@@ -143,15 +144,6 @@ function bind(server: Server, address: string, tls: MutualTls): Promise<number> 
       else reject(new ListenError(`${address}: cannot listen there: ${reasonOf(error)}`));
     });
   });
-}
-
-function reload(tls: MutualTls, log: ServerLog): void {
-  try {
-    tls.reload();
-    log.info({}, "certificates reloaded");
-  } catch (error) {
-    log.error({ error: (error as Error).message }, "certificates not reloaded; the old ones stay");
-  }
 }
 
 interface Parts {

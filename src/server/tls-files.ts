@@ -32,13 +32,14 @@ export interface ServerFiles {
 /** The flags of `podium serve`, filled up with the files of `podium certs init`; `ca.crl` beside the authority counts. */
 export function serverFiles(flags: Partial<ServerFiles>, folder = defaultCertsFolder): ServerFiles {
   const ca = flags.ca ?? join(folder, "ca.crt");
+  const files = { ca, cert: flags.cert ?? join(folder, "server.crt"), key: flags.key ?? join(folder, "server.key") };
+  return { ...files, crl: crlFile({ ...files, crl: flags.crl }) };
+}
+
+/** The list that is named, or the `ca.crl` beside the authority, which may come later; undefined: there is none. */
+export function crlFile({ ca, crl }: ServerFiles): string | undefined {
   const neighbour = join(dirname(ca), "ca.crl");
-  return {
-    ca,
-    cert: flags.cert ?? join(folder, "server.crt"),
-    key: flags.key ?? join(folder, "server.key"),
-    crl: flags.crl ?? (existsSync(neighbour) ? neighbour : undefined),
-  };
+  return crl ?? (existsSync(neighbour) ? neighbour : undefined);
 }
 
 export interface LoadedFiles {
@@ -55,11 +56,12 @@ export function loadServerFiles(files: ServerFiles, now: Date): LoadedFiles {
   const ca = readText(files.ca, initMend);
   const cert = readText(files.cert, initMend);
   const key = readText(files.key, initMend);
-  const crl = files.crl === undefined ? undefined : readText(files.crl);
+  const crlPath = crlFile(files);
+  const crl = crlPath === undefined ? undefined : readText(crlPath);
   const authorities = checkedAuthorities(files.ca, ca, now);
   const certificate = checkedCertificate(files, cert, key, now);
   checkKeyMode(files.key);
-  const crls = crl === undefined ? [] : checkedCrls(files.crl ?? "", crl, authorities, now);
+  const crls = crl === undefined ? [] : checkedCrls(crlPath ?? "", crl, authorities, now);
   return { context: contextOf(ca, cert, key, crl), authorities, crls, certificate };
 }
 

@@ -107,7 +107,7 @@ export class TestServer implements AsyncDisposable {
     const known = this.#profiles.get(name);
     if (known !== undefined) return known;
     const role = name === "admin" || name === "viewer" ? name : "user";
-    issueUser(openAuthority(this.certs), { name, role, server: this.address, days: 1, replace: false });
+    issueUser(openAuthority(this.certs), { name, role, server: this.address, days: 100, replace: false });
     const path = join(this.certs, `${name}.podium`);
     this.#profiles.set(name, path);
     return path;
