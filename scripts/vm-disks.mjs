@@ -23,7 +23,7 @@ const guestPackages = [
   "nftables",
   "openssl",
   "procps",
-  "python3-minimal",
+  "python3",
   "strace",
 ];
 /** Modules that the first userland needs to find its disk. */
@@ -32,8 +32,14 @@ const bootModules = ["virtio_pci", "virtio_blk", "ext4"];
 const buildOnly =
   /^(@biomejs|@esbuild|esbuild|@typescript|typescript|@types|knip|ts-proto.*|@bufbuild\/buf.*|@oxc.*|@rolldown)$/;
 
-/** Tests that run inside: emulated, everything takes ten times as long, so each suite's smoke set is written for it. */
-const guestFiles = testFilesOf("vm");
+/** The smoke set of the other privileged suites: the same files as outside, on v2 and on another kernel. */
+const smokeFiles = ["integration/limits-cases", "integration/io-limit", "security/cgroups", "security/namespaces"].map(
+  (name) => `test/${name}.test.ts`,
+);
+/** Tests that run inside. Emulated, everything takes ten times as long: all of it has twelve minutes. */
+const guestFiles = [...testFilesOf("vm"), ...smokeFiles];
+/** Said by the guest when all of its tests have ended. */
+export const lastWord = "guest: done";
 
 function testFilesOf(suite) {
   const folder = join(root, "test", suite);
@@ -123,7 +129,6 @@ function moduleFiles(folder, version, module) {
 
 /** What pid 1 of the guest does: mounts, the tests with their output on the second serial line, power off. */
 function guestScript() {
-  const files = guestFiles.flatMap((file) => ["--file", file]).join(" ");
   return `#!/bin/sh
 export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LANG=C.UTF-8
 mount -t proc proc /proc; mount -t sysfs sys /sys
@@ -136,11 +141,17 @@ stty -F /dev/ttyS1 raw -echo
 mkdir /sys/fs/cgroup/tests; echo $$ > /sys/fs/cgroup/tests/cgroup.procs
 exec > /dev/ttyS1 2>&1 < /dev/null
 echo "kernel $(uname -r), cgroup v2 with: $(cat /sys/fs/cgroup/cgroup.controllers)"
-cd /podium && node --enable-source-maps build/test/support/runner/main.js ${files}
+cd /podium && ${runner(guestFiles)}
 echo "guest: ended with $?"
+echo "${lastWord}"
 sync
 exec busybox poweroff -f
 `;
+}
+
+function runner(files) {
+  const args = files.flatMap((file) => ["--file", file]).join(" ");
+  return `node --enable-source-maps build/test/support/runner/main.js ${args}`;
 }
 
 /** What the root disk itself knows: where the checkout's disk is. */

@@ -22,7 +22,8 @@ export interface TestServerOptions {
   readonly env?: Readonly<Record<string, string>>;
 }
 
-const readyMs = 20_000;
+/** The virtual machine is emulated: everything takes ten times as long there. */
+const readyMs = 60_000;
 const endMs = 10_000;
 const helpersEndMs = 6_000;
 
