@@ -93,7 +93,7 @@ export async function serve(settings: ServeSettings): Promise<RunningServer> {
     const port = await bind(server, settings.listen, tls);
     auditConnections(server, audit);
     const address = settings.listen.replace(/:\d+$/, `:${port}`);
-    log.info({ address, data: data.path, dataId: data.id }, "listening");
+    log.info({ address, data: data.path, dataId: data.id, audit: audit.last }, "listening");
     const care = new CertificateCare(tls, log);
     const end = () => {
       care.close();
@@ -167,5 +167,5 @@ async function close({ server, jobs, ending, audit, log }: Parts, stopJobsOnExit
   clearTimeout(force);
   await audit.close();
   await jobs.close();
-  log.info({}, "ended");
+  log.info({ audit: audit.last }, "ended");
 }

@@ -30,7 +30,8 @@ test("status -o json begins with the keys of the contract, while the job runs an
   assert.equal([live.command, live.finishedAt], [["sleep", "100"], null]);
   assert.match(live.createdAt, rfc3339);
   assert.match(live.startedAt, rfc3339);
-  assert.equal(live.limits, { cpus: 0.5, memoryBytes: 64 << 20, ioBytesPerSecond: 0, pids: 512, timeoutSeconds: 90 });
+  const limits = { cpus: 0.5, memoryBytes: 64 << 20, ioBytesPerSecond: 0, pids: 512, timeoutSeconds: 90 };
+  assert.equal(Object.entries(live.limits).slice(0, 5), Object.entries(limits));
   assert.equal(Object.keys(live.usage).slice(0, 4), ["cpuSeconds", "memoryBytes", "memoryPeakBytes", "pids"]);
   assert.is(live.usage.pids, 1);
 

@@ -76,13 +76,17 @@ export class AuditLog {
       this.write({ ...noteEntry(note.reason), ...note });
     }
     this.#writeHead();
-    log.info({ line: this.#end.seq, hash: this.#end.hash }, "audit log opened");
   }
 
   /** Never throws: what the disk does not take is kept in memory, and `failure` says why. */
   write(entry: AuditEntry & Partial<AuditRecord>, time = new Date()): void {
     if (this.#kept.length > 0) this.#keep({ entry, time });
     else if (!this.#attempt(entry, time)) this.#keep({ entry, time });
+  }
+
+  /** The last line's number and hash, for the server's log: a second place that knows how far the chain went. */
+  get last(): { readonly line: number; readonly hash: string } {
+    return { line: this.#end.seq, hash: this.#end.hash };
   }
 
   /** Why lines cannot be written now, after having tried once more; null when they can. */
@@ -101,7 +105,6 @@ export class AuditLog {
     this.#writeHead();
     closeSync(this.#descriptor);
     if (this.#kept.length > 0) this.#log.error({ lines: this.#kept.length }, "audit lines are lost");
-    this.#log.info({ line: this.#end.seq, hash: this.#end.hash }, "audit log closed");
   }
 
   #attempt(entry: AuditEntry & Partial<AuditRecord>, time: Date): boolean {
