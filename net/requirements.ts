@@ -1,6 +1,7 @@
 // What job networks need of a host, each tried for real in a namespace of its own that is gone at once.
 import { closeSync, existsSync, openSync } from "node:fs";
 import { CLONE_NEWNET, setns, unshare } from "../sandbox/sys/namespaces.ts";
+import { Connections } from "./connections.ts";
 import { NetworkError } from "./errors.ts";
 import { RouteSocket } from "./netlink.ts";
 import { runProgram } from "./nft.ts";
@@ -8,7 +9,7 @@ import { bucketFor, tokenBucket } from "./rate.ts";
 
 /** Something that is missing. */
 export interface MissingPart {
-  readonly part: "namespace" | "bridge" | "veth" | "nft" | "nft-bridge" | "nft-nat" | "rate" | "ipv6";
+  readonly part: "namespace" | "bridge" | "veth" | "nft" | "nft-bridge" | "nft-nat" | "conntrack" | "rate" | "ipv6";
   readonly reason: string;
   readonly mend: string;
   /** False: jobs get a network without it (`rate`, `ipv6`). */
@@ -19,22 +20,25 @@ const modules = "use a kernel with it, or load the module";
 
 /** Everything that is missing; empty: all can be had. */
 export async function missingParts(): Promise<MissingPart[]> {
-  const socket = socketInScratch();
-  if (!(socket instanceof RouteSocket)) return [socket];
+  const sockets = socketsInScratch();
+  if ("part" in sockets) return [sockets];
+  const { routes, connections } = sockets;
   try {
-    return [...(await missingLinks(socket)), ...(await missingRules()), ...missingIpv6()];
+    const rest = [...(await missingConntrack(connections)), ...missingIpv6()];
+    return [...(await missingLinks(routes)), ...(await missingRules()), ...rest];
   } finally {
-    socket.close();
+    routes.close();
+    connections.close();
   }
 }
 
-/** A socket in a new namespace that lives as long as the socket. */
-function socketInScratch(): RouteSocket | MissingPart {
+/** Sockets in a new namespace that lives as long as they do. */
+function socketsInScratch(): { routes: RouteSocket; connections: Connections } | MissingPart {
   const home = openSync("/proc/thread-self/ns/net", "r");
   try {
     unshare(CLONE_NEWNET);
     try {
-      return new RouteSocket();
+      return { routes: new RouteSocket(), connections: new Connections() };
     } finally {
       goHome(home);
     }
@@ -147,6 +151,16 @@ async function missingRules(): Promise<MissingPart[]> {
     }
   }
   return missing;
+}
+
+async function missingConntrack(connections: Connections): Promise<MissingPart[]> {
+  try {
+    await connections.forgetAll(() => false);
+    return [];
+  } catch (error) {
+    const reason = `the kernel cannot be made to forget connections (${(error as Error).message})`;
+    return [{ part: "conntrack", reason, mend: `${modules} nf_conntrack_netlink`, fatal: true }];
+  }
 }
 
 function missingIpv6(): MissingPart[] {

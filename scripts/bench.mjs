@@ -4,6 +4,7 @@ import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync
 import { availableParallelism, release, tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
+import { benchNetworks, printNetworks } from "./bench-net.mjs";
 import { bundle, compile } from "./build.mjs";
 
 const program = "/usr/bin/true";
@@ -190,9 +191,14 @@ async function main(args) {
   if (process.getuid?.() !== 0) throw new Error("the bench makes namespaces and control groups: run it as root");
   if (!((await compile()) && (await bundle()))) throw new Error("the build failed; see above");
   const { rows, missing } = await run();
+  const networks = await benchNetworks(); // last: it moves this process into a network namespace for good
   const machine = { kernel: release(), node: process.version, processors: availableParallelism() };
-  if (args.includes("--json")) process.stdout.write(`${JSON.stringify({ machine, rows, missing }, null, 2)}\n`);
-  else printTable(rows, missing);
+  if (args.includes("--json"))
+    process.stdout.write(`${JSON.stringify({ machine, rows, missing, networks }, null, 2)}\n`);
+  else {
+    printTable(rows, missing);
+    printNetworks(networks);
+  }
 }
 
 try {

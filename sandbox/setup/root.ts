@@ -14,6 +14,7 @@ import {
 import { openInRoot } from "../sys/resolve.ts";
 import { homeFolder, homeInRoot } from "./accounts.ts";
 import type { Context } from "./context.ts";
+import { removeDanglingLink } from "./dangling-link.ts";
 import { mountDevices } from "./devices.ts";
 import { mountGrants, mountScratch } from "./grants.ts";
 import { buildHostView } from "./host-view.ts";
@@ -75,6 +76,7 @@ function isFile(root: Root, path: string): boolean {
 
 function bindText(root: Root, source: string, target: string, text: string): void {
   writeFileSync(source, text, { mode: 0o644 });
+  removeDanglingLink(root, target);
   withTarget(root, target, "file", (path) => mountBind(source, path));
   // Looked up anew: the descriptor of before is below the mount.
   withTarget(root, target, "file", (path) => remountBind(path, MS_RDONLY | MS_NOSUID | MS_NODEV));

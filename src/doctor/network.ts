@@ -13,6 +13,7 @@ const parts: Readonly<Record<MissingPart["part"], string>> = {
   nft: "filters of nftables, by the program nft",
   "nft-bridge": "filters of bridges",
   "nft-nat": "address translation",
+  conntrack: "connections that can be forgotten",
   ipv6: "IPv6",
 };
 const names = Object.keys(parts) as MissingPart["part"][];

@@ -45,12 +45,12 @@ export class Unreachable extends Error {
   override readonly name = "Unreachable";
 }
 
-/** The job has ended, and what was asked needs it running. */
+/** The job does not run, and what was asked needs it running. */
 export class NotRunning extends Error {
   override readonly name = "NotRunning";
 
-  constructor(id: number) {
-    super(`job ${id} has ended`);
+  constructor(id: number, why = "has ended") {
+    super(`job ${id} ${why}`);
   }
 }
 

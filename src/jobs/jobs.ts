@@ -215,6 +215,7 @@ export class Jobs {
   async netcheck(caller: Caller, id: bigint, target: string, timeoutMs: number) {
     const job = this.find(caller, id);
     refuseViewer(caller);
+    if (job.queued) throw new NotRunning(job.id, "waits in the queue");
     if (job.outcome !== null || job.pid === 0) throw new NotRunning(job.id);
     const [answer] = await Promise.allSettled([this.#networks.netcheck(job.pid, target, timeoutMs)]);
     // Its pid may have become another's: then whatever was asked says nothing.

@@ -187,6 +187,7 @@ export class Starts {
     const checked = this.#executor.check(request, seccompChoice(caller, wanted.seccomp), "podium");
     refuseMoved(request, checked.spec);
     refuseCapabilities(this.#policy.capabilities, caller.user, checked.spec);
+    this.#networks.check(wanted.network);
     return checked;
   }
 

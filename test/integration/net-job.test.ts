@@ -1,6 +1,8 @@
 // What a job's network gives and what it keeps the job from, seen by processes in real namespaces.
 import { execFileSync } from "node:child_process";
+import { readFileSync } from "node:fs";
 import { createServer } from "node:net";
+import { setTimeout as sleep } from "node:timers/promises";
 import * as assert from "uvu/assert";
 import { isMountPoint, reachablePath } from "../../net/namespaces.ts";
 import { shownAddresses, shownBridge, shownNamespaces, shownRoutes } from "../../net/show.ts";
@@ -224,4 +226,22 @@ test("nobody outside reaches a job through the host as a router", needs, async (
   } finally {
     ip("-n", outside.name, "route", "del", "10.77.0.0/20");
   }
+});
+
+test("the connections of an ended job are forgotten before its address is given again", needs, async () => {
+  enterWorld();
+  await using networks = await openNetworks({ subnet: "10.77.0.0/29" });
+  await using _out = await outsidePeer();
+  const known = (address: string) =>
+    readFileSync("/proc/thread-self/net/nf_conntrack", "utf8")
+      .split("\n")
+      .filter((line) => line.includes(`=${address} `)).length;
+  const first = await startJob(networks);
+  const { address } = first.network;
+  assert.match(await first.peer.tcp(outside.address, 80), outside.host);
+  assert.ok(known(address) > 0, "the kernel knows the connection");
+  await first[Symbol.asyncDispose]();
+  for (let i = 0; i < 100 && networks.used > 0; i++) await sleep(50);
+  assert.is(networks.used, 0);
+  assert.is(known(address), 0);
 });

@@ -23,7 +23,7 @@ export function measureLoopDelay(): () => LoopDelay {
     longestOwnMs = Math.max(longestOwnMs, lateMs - (waitedNow - waited) / 1e6);
     [last, waited] = [now, waitedNow];
   };
-  const timer = setInterval(sample, 1);
+  const timer = setInterval(sample, 1).unref(); // it is no reason for a process to live
   return () => {
     sample();
     clearInterval(timer);
