@@ -61,6 +61,11 @@ export function sweepJobs(plan: CgroupPlan, keep: ReadonlySet<string>): string[]
   return [...swept];
 }
 
+/** Ends and removes one group of those, if it is there. Throws CgroupError. */
+export function sweepJob(plan: CgroupPlan, name: string): void {
+  for (const root of rootsOf(plan)) endGroup(`${root}/jobs/${name}`);
+}
+
 function endGroup(folder: string): void {
   const deadline = Date.now() + killTimeoutMs;
   while (!tryToRemove(folder) && Date.now() < deadline) {

@@ -1,6 +1,6 @@
 // The command's process, from init's side: the fork, and what its set-up reported.
-import type { Context } from "../setup/context.ts";
-import { becomeCommand, execMark } from "../setup/steps.ts";
+import type { Ground } from "../setup/context.ts";
+import { becomeCommand, type Errand, execMark, readyMark } from "../setup/steps.ts";
 import { close, O_NONBLOCK, pipe, read } from "../sys/descriptors.ts";
 import { POLLIN, type PollSet } from "../sys/poll.ts";
 import { fork } from "../sys/process.ts";
@@ -14,25 +14,24 @@ export type Setup = "pending" | "executed" | SetupFailure;
 const reportChunk = 2 << 10;
 const pidBytes = 4;
 
-/** A filter or exec that failed reports after the mark. */
-const marked = new RegExp(`^${execMark}(\\d*)(.*)$`, "s");
+const marked = new RegExp(`^${readyMark}?(?:(${execMark})(\\d*))?(.*)$`, "s");
 
 export class Command {
   /** As the job's pid namespace sees it: what init signals and reaps. */
   readonly pid: number;
   readonly #status: number;
   #report = Buffer.alloc(0);
-  readonly #callNames: readonly string[];
+  /** SandboxSpec.callNames, once the request is known. */
+  callNames: readonly string[] = [];
   #slot = -1;
   setup: Setup = "pending";
   /** Of a job whose profile kills, from the moment when its filter is being installed. */
   forbidden: ForbiddenCalls | null = null;
 
-  constructor(context: Context) {
-    this.#callNames = context.spec.callNames;
+  constructor(ground: Ground, errand: Errand) {
     const status = pipe(O_NONBLOCK);
     this.pid = fork();
-    if (this.pid === 0) becomeCommand(context, status.write);
+    if (this.pid === 0) becomeCommand(ground, errand, status.write);
     close(status.write);
     this.#status = status.read;
   }
@@ -40,6 +39,11 @@ export class Command {
   /** As the host sees it; known once `setup` is no longer pending. */
   get hostPid(): number {
     return this.#report.length < pidBytes ? 0 : this.#report.readUInt32LE(0);
+  }
+
+  /** All is done that needs no request. */
+  get ready(): boolean {
+    return this.#said().startsWith(readyMark);
   }
 
   watch(set: PollSet): void {
@@ -63,7 +67,7 @@ export class Command {
     this.setup = { step: "seccomp", errno: "", message };
   }
 
-  /** Reads what the set-up reported (steps.ts): the host pid, then `execMark` or the failed step; exec closes the pipe. */
+  /** Reads what the set-up reported (steps.ts): the host pid, the marks, or the failed step; exec closes the pipe. */
   finish(): void {
     while (this.setup === "pending") {
       const chunk = Buffer.alloc(reportChunk);
@@ -73,13 +77,18 @@ export class Command {
     }
   }
 
+  #said(): string {
+    return this.#report.toString("utf8", pidBytes);
+  }
+
+  /** A filter or exec that failed reports after the marks. */
   #conclude(closed: boolean): void {
-    const said = this.#report.toString("utf8", pidBytes);
-    const [, listener, report = said] = marked.exec(said) ?? [];
+    const [, executing, listener, report = ""] = marked.exec(this.#said()) ?? [];
     if (!closed && listener && this.forbidden === null) {
-      this.forbidden = new ForbiddenCalls(this.pid, Number(listener), this.#status, this.#callNames);
+      this.forbidden = new ForbiddenCalls(this.pid, Number(listener), this.#status, this.callNames);
     }
-    if (!closed || said === "") return;
-    this.setup = report === "" ? "executed" : (JSON.parse(report) as SetupFailure);
+    if (!closed) return;
+    if (report !== "") this.setup = JSON.parse(report) as SetupFailure;
+    else if (executing !== undefined) this.setup = "executed";
   }
 }

@@ -5,22 +5,20 @@ import { readlinkSync, unlinkSync, writeFileSync, writeSync } from "node:fs";
 import { createGroup } from "../cgroup/create.ts";
 import type { CgroupPlan, Group } from "../cgroup/group.ts";
 import { encodeJson } from "../frames.ts";
-import type { Context } from "../setup/context.ts";
 import { StepError, step } from "../setup/step.ts";
 import { close, O_DIRECTORY, O_PATH, open, write } from "../sys/descriptors.ts";
 import { exitNow, setsid, setUndumpable } from "../sys/process.ts";
-import { openSignalFd } from "../sys/signals.ts";
 import { MessageType, type SetupFailure, type StartMessage } from "../zygote/protocol.ts";
 import type { UserNamespace } from "../zygote/user-namespaces.ts";
 import { ControlSocket } from "./control.ts";
-import { Input } from "./input.ts";
 import { type End, exitRecord } from "./outcome.ts";
 import { outputsOf } from "./outputs.ts";
-import { prepareRecord, writeRecord } from "./record.ts";
+import { prepareJob, showNetwork } from "./prepared.ts";
+import { noLimits, type ReadyJob, type Slot, waitReady } from "./ready.ts";
+import { type PreparedRecord, prepareRecord, writeRecord } from "./record.ts";
 import { endEverybody, type Parts, Supervisor } from "./supervisor.ts";
 
 export interface InitContext {
-  readonly start: StartMessage;
   readonly cgroup: CgroupPlan;
   readonly stage: string;
   /** The socket to the server that started the job; when that server is gone, what is told there goes nowhere. */
@@ -28,39 +26,82 @@ export interface InitContext {
   readonly userNamespace: UserNamespace;
 }
 
-/** Never returns. */
-export function runInit(context: InitContext): never {
-  const { start } = context;
-  const initPid = Number(readlinkSync("/proc/self"));
+/** One job, what it runs in, and how its parts come to be: now, or ready-made. */
+interface Task extends InitContext {
+  readonly start: StartMessage;
+  readonly initPid: number;
+  /** Name of the control group. */
+  readonly groupName: string;
+}
+
+/** The init of one request. Never returns. */
+export function runInit(context: InitContext, start: StartMessage): never {
+  return serve({ ...context, start, initPid: becomeInit(), groupName: start.job }, null);
+}
+
+/** The init of a job that is made ready before its request comes. Never returns. */
+export function runReadyInit(context: InitContext, slot: Slot): never {
+  const initPid = becomeInit();
+  let group: Group | null = null;
   try {
-    process.title = "init";
-    setUndumpable();
-    setsid();
-    const record = step("record", () => prepareRecord(start.folder));
-    const end = supervise(context, initPid);
-    writeRecord(record, exitRecord(start.spec, end));
-    if (end.failure !== null) tell(context, MessageType.failed, end.failure);
-    tell(context, MessageType.ended, {});
+    group = createGroup(context.cgroup, { name: slot.name, limits: noLimits, disks: [] });
+    const ready = waitReady({ ...context, initPid }, group, slot);
+    if (ready !== null) serve({ ...context, start: ready.start, initPid, groupName: slot.name }, ready);
   } catch (error) {
-    tell(context, MessageType.failed, failureOf(error));
+    complain(`a job could not be made ready: ${(error as Error).message}`);
+  }
+  if (group !== null) discard(group);
+  exitNow(1);
+}
+
+/** Returns its pid as the host sees it. */
+function becomeInit(): number {
+  process.title = "init";
+  setUndumpable();
+  setsid();
+  return Number(readlinkSync("/proc/self"));
+}
+
+function serve(task: Task, ready: ReadyJob | null): never {
+  try {
+    const record = openRecord(task, ready);
+    const end = supervise(task, ready);
+    writeRecord(record, exitRecord(task.start.spec, end));
+    if (end.failure !== null) tell(task, MessageType.failed, end.failure);
+    tell(task, MessageType.ended, {});
+  } catch (error) {
+    tell(task, MessageType.failed, failureOf(error));
     exitNow(1);
   }
   exitNow(0);
 }
 
+function openRecord({ start, groupName }: Task, ready: ReadyJob | null): PreparedRecord {
+  try {
+    return step("record", () => {
+      const record = prepareRecord(start.folder);
+      // For a server that comes later: the group of a ready-made job is not named after the job.
+      if (ready !== null) writeFileSync(`${start.folder}/group`, `${groupName}\n`, { mode: 0o600 });
+      return record;
+    });
+  } catch (error) {
+    if (ready !== null) discard(ready.prepared.group);
+    throw error;
+  }
+}
+
 /** From nothing to nothing: when it returns, no process and no group of the job is left. Whatever fails is in the End. */
-function supervise(context: InitContext, initPid: number): End {
-  const { start } = context;
-  let group: Group | null = null;
+function supervise(task: Task, ready: ReadyJob | null): End {
+  let group: Group | null = ready?.prepared.group ?? null;
   let supervisor: Supervisor | null = null;
   try {
-    const request = { name: start.job, limits: start.spec.limits, disks: start.disks };
-    const made = step("cgroup", () => createGroup(context.cgroup, request));
-    group = made;
-    const parts = step("init", () => acquire(context, initPid, made));
-    supervisor = new Supervisor(parts, commandContext(context, parts));
+    const limited = step("cgroup", () => limitedGroup(task, group));
+    group = limited;
+    const parts = step("init", () => acquire(task, limited, ready));
+    supervisor = new Supervisor(parts);
+    ready?.orders.give(ready.request);
     const end = supervisor.run();
-    unlinkSync(`${start.folder}/control`);
+    unlinkSync(`${task.start.folder}/control`);
     return end;
   } catch (error) {
     if (group !== null) endEverybody(group);
@@ -70,36 +111,43 @@ function supervise(context: InitContext, initPid: number): End {
   }
 }
 
-function acquire(context: InitContext, initPid: number, group: Group): Parts {
-  const { start, server } = context;
+/** The limits hold before the command's process does anything for this job. */
+function limitedGroup({ start, cgroup, groupName }: Task, made: Group | null): Group {
+  const { spec, disks } = start;
+  if (made === null) return createGroup(cgroup, { name: groupName, limits: spec.limits, disks });
+  made.limit(spec.limits, disks);
+  return made;
+}
+
+function acquire(task: Task, group: Group, ready: ReadyJob | null): Parts {
+  const { start, server, initPid, groupName } = task;
+  const { spec } = start;
+  if (ready !== null) showNetwork(spec, ready.prepared.network);
+  const prepared = ready?.prepared ?? prepareJob(task, group, { kind: "known", spec });
+  prepared.command.callNames = spec.callNames;
+  if (spec.stdin === "null") prepared.input.shut();
   const folder = open(start.folder, O_PATH | O_DIRECTORY);
   const control = new ControlSocket(folder);
   close(folder);
   return {
-    spec: start.spec,
+    spec,
     group,
+    command: prepared.command,
     control,
-    input: start.spec.stdin === "stream" ? new Input() : null,
-    outputs: outputsOf(start.folder, start.spec.output),
-    signals: openSignalFd(),
+    input: spec.stdin === "stream" ? prepared.input : null,
+    outputs: outputsOf(start.folder, spec.output, prepared.outputs),
+    signals: prepared.signals,
     owner: start.bound ? server : -1,
     onExec: (pid, startedAtMs) => {
       writeFileSync(`${start.folder}/pid`, `${pid}\n`, { mode: 0o600 });
-      tell(context, MessageType.started, { pid, initPid, startedAtMs });
+      tell(task, MessageType.started, { pid, initPid, startedAtMs, group: groupName });
     },
   };
 }
 
-function commandContext({ start, stage, userNamespace }: InitContext, parts: Parts): Context {
-  const [stdout, stderr] = parts.outputs.streams;
-  return {
-    spec: start.spec,
-    group: parts.group,
-    userNamespace: userNamespace.fd,
-    idBase: userNamespace.idBase,
-    stage,
-    stdio: { in: parts.input?.readEnd ?? null, out: stdout.writeEnd, err: stderr.writeEnd },
-  };
+function discard(group: Group): void {
+  endEverybody(group);
+  removeGroup(group);
 }
 
 function removeGroup(group: Group): void {
@@ -141,6 +189,6 @@ function complain(text: string): void {
 }
 
 /** One frame in one write: frames of the zygote and of other inits on the same socket are never torn. */
-function tell({ server, start }: InitContext, type: number, body: object): void {
+function tell({ server, start }: Task, type: number, body: object): void {
   write(server, encodeJson(type, { job: start.job, ...body }));
 }

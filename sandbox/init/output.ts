@@ -1,5 +1,5 @@
 // One output stream of the job: from the command's pipe into a log file. The job never holds that file.
-import { close, pipe, read, setNonBlocking, splice } from "../sys/descriptors.ts";
+import { close, read, setNonBlocking, splice } from "../sys/descriptors.ts";
 import { SyscallError } from "../sys/errors.ts";
 import { POLLIN, POLLOUT, type PollSet } from "../sys/poll.ts";
 import type { LogFile } from "./log-file.ts";
@@ -9,8 +9,6 @@ const sliceBytes = 1 << 20;
 const oneByte = Buffer.alloc(1);
 
 export class Output {
-  /** The command's end; closed in init once the command has it. */
-  readonly writeEnd: number;
   readonly log: LogFile;
   readonly #readEnd: number;
   #open = true;
@@ -21,15 +19,9 @@ export class Output {
   /** The command wrote more than its limit allows, which ends the job. */
   over = false;
 
-  constructor(log: LogFile) {
-    const ends = pipe();
-    this.#readEnd = ends.read;
-    this.writeEnd = ends.write;
+  constructor(log: LogFile, readEnd: number) {
+    this.#readEnd = readEnd;
     this.log = log;
-  }
-
-  closeWriteEnd(): void {
-    close(this.writeEnd);
   }
 
   /** Why not all of the stream could be kept, for example ENOSPC; "" while all is well. */

@@ -62,9 +62,9 @@ export class Outputs {
   }
 }
 
-/** Of a job folder in which `stdout` and `stderr` are. */
-export function outputsOf(folder: string, limit: OutputLimit): Outputs {
-  const stdout = new Output(new LogFile(`${folder}/stdout`, limit));
-  const stderr = new Output(new LogFile(`${folder}/stderr`, limit));
+/** From these pipes into a job folder in which `stdout` and `stderr` are. */
+export function outputsOf(folder: string, limit: OutputLimit, readEnds: readonly [number, number]): Outputs {
+  const stdout = new Output(new LogFile(`${folder}/stdout`, limit), readEnds[0]);
+  const stderr = new Output(new LogFile(`${folder}/stderr`, limit), readEnds[1]);
   return new Outputs(stdout, stderr, stdout.log.isFifo ? null : LogIndex.open(folder));
 }

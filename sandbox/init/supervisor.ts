@@ -2,14 +2,13 @@
 import { constants } from "node:os";
 import type { Group } from "../cgroup/group.ts";
 import type { Frame } from "../frames.ts";
-import type { Context } from "../setup/context.ts";
 import type { SandboxSpec } from "../spec.ts";
 import { POLLIN, PollSet } from "../sys/poll.ts";
 import { kill, reap, waitForAny } from "../sys/process.ts";
 import { nextSignal } from "../sys/signals.ts";
 import { formatSize } from "../units.ts";
 import type { SetupFailure } from "../zygote/protocol.ts";
-import { Command } from "./command.ts";
+import type { Command } from "./command.ts";
 import type { ControlSocket, Flow } from "./control.ts";
 import { Deadlines } from "./deadlines.ts";
 import type { Input } from "./input.ts";
@@ -28,6 +27,7 @@ const hostGraceMs = 10_000;
 export interface Parts {
   readonly spec: SandboxSpec;
   readonly group: Group;
+  readonly command: Command;
   readonly control: ControlSocket;
   readonly input: Input | null;
   readonly outputs: Outputs;
@@ -65,13 +65,11 @@ export class Supervisor {
   /** Milliseconds since the epoch; 0 until the command has been exec'd. */
   startedAtMs = 0;
 
-  constructor(parts: Parts, context: Context) {
+  constructor(parts: Parts) {
     this.#parts = parts;
     this.#timeoutMs = parts.spec.timeoutMs;
     this.#deadlines = new Deadlines(this.#timeoutMs);
-    this.#command = new Command(context);
-    for (const output of parts.outputs.streams) output.closeWriteEnd();
-    parts.input?.closeReadEnd();
+    this.#command = parts.command;
   }
 
   run(): End {

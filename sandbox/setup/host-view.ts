@@ -2,6 +2,7 @@
 // programs need. Nothing else of the host is there.
 import { existsSync, lstatSync, mkdirSync, readlinkSync, symlinkSync, writeFileSync } from "node:fs";
 import { dirname } from "node:path";
+import type { SandboxSpec } from "../spec.ts";
 import { close } from "../sys/descriptors.ts";
 import {
   attachTree,
@@ -15,14 +16,14 @@ import {
   setDetachedAttributes,
 } from "../sys/mounts.ts";
 import { accountFiles, homeFolder } from "./accounts.ts";
-import type { Context } from "./context.ts";
+import type { Ground } from "./context.ts";
 
 const readOnly = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV;
 const rootFolders = ["usr", "etc", "proc", "dev", "tmp", "var", "run", "root", "home", "mnt", "opt", "srv"] as const;
 /** On a merged-/usr host these are links; on others they are folders of their own and are shown as such. */
 const systemFolders = ["bin", "sbin", "lib", "lib32", "lib64", "libx32"] as const;
 /** Parts of the host's /etc without secrets that programs cannot do without. */
-const sharedEtc = [
+export const sharedEtc = [
   "alternatives",
   "ca-certificates",
   "fonts",
@@ -39,15 +40,20 @@ const sharedEtc = [
 ] as const;
 
 /** Builds the view in the current directory (the stage), which becomes the mount point of the root. */
-export function buildHostView(context: Context): void {
-  mountFilesystem("tmpfs", context.stage, MS_NOSUID | MS_NODEV, "mode=755,size=16m");
-  process.chdir(context.stage);
+export function buildHostView({ stage }: Ground): void {
+  mountFilesystem("tmpfs", stage, MS_NOSUID | MS_NODEV, "mode=755,size=16m");
+  process.chdir(stage);
   for (const name of rootFolders) mkdirSync(name, 0o755);
   mkdirSync("var/tmp", 0o755);
-  mkdirSync(homeFolder(context.spec.user.uid).slice(1), { recursive: true, mode: 0o755 });
   showReadOnly("/usr", "usr");
   for (const name of systemFolders) showSystemFolder(name);
-  writeEtc(context);
+  writeEtc();
+}
+
+/** What of the view depends on the job's user. The current directory is the root, still writable. */
+export function addUser({ user }: SandboxSpec): void {
+  mkdirSync(homeFolder(user.uid).slice(1), { recursive: true, mode: 0o755 });
+  for (const [name, text] of accountFiles(user)) writeFileSync(`etc/${name}`, text);
 }
 
 function showSystemFolder(name: string): void {
@@ -69,8 +75,7 @@ function showReadOnly(source: string, target: string): void {
   }
 }
 
-function writeEtc({ spec }: Context): void {
-  for (const [name, text] of accountFiles(spec.user)) writeFileSync(`etc/${name}`, text);
+function writeEtc(): void {
   writeFileSync("etc/nsswitch.conf", "passwd: files\ngroup: files\nhosts: files dns\n");
   for (const name of sharedEtc) shareEtc(name);
   copyLink("etc/localtime");

@@ -1,5 +1,5 @@
 import { writeFileSync } from "node:fs";
-import { close, O_RDONLY, open } from "../sys/descriptors.ts";
+import { close, O_RDONLY, openAt } from "../sys/descriptors.ts";
 import {
   bringLoopbackUp,
   CLONE_NEWCGROUP,
@@ -12,22 +12,26 @@ import {
   unshare,
 } from "../sys/namespaces.ts";
 import type { Context } from "./context.ts";
+import type { NetworkKind } from "./plain.ts";
+
+const own = CLONE_NEWNS | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWCGROUP;
 
 /**
  * Mount, uts, ipc, network and cgroup namespaces; the pid namespace came with init, the user namespace is entered last.
  * Made by host root, so they belong to the host's user namespace: root inside the job has no power over them.
  * The cgroup namespace must follow the move into the group, or /proc/self/cgroup shows a path that leads out.
  */
-export function enterNamespaces({ spec }: Context): void {
-  const own = CLONE_NEWNS | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWCGROUP;
-  if (spec.network.kind === "none") {
-    unshare(own | CLONE_NEWNET);
-    bringLoopbackUp();
-    openPortsAndPing();
-    return;
-  }
-  unshare(own);
-  const network = open(spec.network.path, O_RDONLY);
+export function makeNamespaces(network: NetworkKind): void {
+  if (network === "joined") return unshare(own);
+  unshare(own | CLONE_NEWNET);
+  bringLoopbackUp();
+  openPortsAndPing();
+}
+
+/** A network that was made ready for this job, by init's descriptor of it: this process may have left the host's root. */
+export function joinNetwork({ spec, init }: Context, hostProc: number): void {
+  if (spec.network.kind === "none") return;
+  const network = openAt(hostProc, `${init.pid}/fd/${init.network}`, O_RDONLY);
   setns(network, CLONE_NEWNET);
   close(network);
 }

@@ -1,5 +1,7 @@
-// The job's root, from an empty stage to pivot_root. All of it happens in the job's own mount namespace, made by host root.
+// The job's root, from an empty stage to the finished tree. All of it happens in the job's own mount namespace, made by
+// host root, in this order: build, enter (a plain job, perhaps long before its request), furnish, enter (any other), close.
 import { fstatSync, writeFileSync } from "node:fs";
+import type { Rootfs } from "../spec.ts";
 import { close, O_NOFOLLOW, O_PATH } from "../sys/descriptors.ts";
 import {
   detachMount,
@@ -13,37 +15,47 @@ import {
 } from "../sys/mounts.ts";
 import { openInRoot } from "../sys/resolve.ts";
 import { homeFolder, homeInRoot } from "./accounts.ts";
-import type { Context } from "./context.ts";
+import type { Context, Ground } from "./context.ts";
 import { removeDanglingLink } from "./dangling-link.ts";
 import { mountDevices } from "./devices.ts";
 import { mountGrants, mountScratch } from "./grants.ts";
-import { buildHostView } from "./host-view.ts";
+import { addUser, buildHostView } from "./host-view.ts";
 import { mountProc } from "./proc.ts";
 import { openRoot, type Root, withTarget } from "./root-target.ts";
 import { buildDirect, buildOverlay } from "./rootfs.ts";
 import { step } from "./step.ts";
 
-/** Builds the root and enters it. Returns HOME. */
-export function enterRoot(context: Context): string {
-  const { rootfs } = context.spec;
-  step("rootfs", () => buildBase(context));
+/** Builds what needs no more of the request than its rootfs; the current directory becomes the root. */
+export function buildRoot(ground: Ground, rootfs: Rootfs | null): void {
+  step("rootfs", () => buildBase(ground, rootfs));
   const root = openRoot(".");
-  const home = rootfs === null ? homeFolder(context.spec.user.uid) : homeInRoot(root, context.spec.user.uid);
-  step("dev", () => mountDevices(root, context.idBase));
+  step("dev", () => mountDevices(root, ground.idBase));
   step("proc", () => mountProc(root));
+  if (isReadOnly(rootfs)) step("scratch", () => mountTemporaryFolders(root));
+  close(root.fd);
+}
+
+/** The rest of it, in the current directory; whether it has been entered yet makes no difference. Returns HOME. */
+export function furnishRoot(context: Context): string {
+  const { rootfs, user } = context.spec;
+  const root = openRoot(".");
+  const home = rootfs === null ? homeFolder(user.uid) : homeInRoot(root, user.uid);
+  if (rootfs === null) step("accounts", () => addUser(context.spec));
   step("hosts", () => showNames(context, root));
   step("scratch", () => mountScratchFolders(context, root, home));
   step("grants", () => mountGrants(context, root));
   close(root.fd);
-  step("pivot", () => pivot(rootfs === null || rootfs.mode === "ro"));
   return home;
 }
 
-function buildBase(context: Context): void {
-  const { rootfs } = context.spec;
-  if (rootfs === null) buildHostView(context);
-  else if (rootfs.mode === "rw") buildDirect(context, rootfs);
-  else buildOverlay(context, rootfs);
+function isReadOnly(rootfs: Rootfs | null): boolean {
+  return rootfs === null || rootfs.mode === "ro";
+}
+
+function buildBase(ground: Ground, rootfs: Rootfs | null): void {
+  if (rootfs === null) buildHostView(ground);
+  else if (rootfs.mode === "rw") buildDirect(ground, rootfs);
+  else buildOverlay(ground, rootfs);
 }
 
 /** /etc/hosts, /etc/hostname and /etc/resolv.conf of the job, bound over whatever the root has there. */
@@ -82,11 +94,14 @@ function bindText(root: Root, source: string, target: string, text: string): voi
   withTarget(root, target, "file", (path) => remountBind(path, MS_RDONLY | MS_NOSUID | MS_NODEV));
 }
 
-/** Writable folders of a root that is not: /tmp, /var/tmp and HOME, and those asked for. */
+/** Writable folders of a root that is not. */
+function mountTemporaryFolders(root: Root): void {
+  for (const target of ["/tmp", "/var/tmp"]) mountScratch(root, { target, sizeBytes: 0 }, "mode=1777");
+}
+
+/** HOME, where the root cannot be written, and what was asked for. */
 function mountScratchFolders({ spec, idBase }: Context, root: Root, home: string): void {
-  if (spec.rootfs === null || spec.rootfs.mode === "ro") {
-    mountScratch(root, { target: "/tmp", sizeBytes: 0 }, "mode=1777");
-    mountScratch(root, { target: "/var/tmp", sizeBytes: 0 }, "mode=1777");
+  if (isReadOnly(spec.rootfs)) {
     const owner = `uid=${idBase + spec.user.uid},gid=${idBase + spec.user.gid}`;
     if (home !== "/" && isOwnFolder(root, home))
       mountScratch(root, { target: home, sizeBytes: 0 }, `mode=700,${owner}`);
@@ -105,9 +120,13 @@ function isOwnFolder(root: Root, home: string): boolean {
   }
 }
 
+/** The last write to it has been made: from here on the job's root is as it will be. */
+export function closeRoot({ spec }: Context): void {
+  if (isReadOnly(spec.rootfs)) remountBind("/", MS_RDONLY | MS_NOSUID | MS_NODEV);
+}
+
 /** The old root goes for good: it lies under the new one for one moment and is detached (pivot_root(2), NOTES). */
-function pivot(readOnly: boolean): void {
-  if (readOnly) remountBind(".", MS_RDONLY | MS_NOSUID | MS_NODEV);
+export function enterRoot(): void {
   pivotRootHere();
   detachMount(".");
   process.chdir("/");

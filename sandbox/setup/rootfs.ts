@@ -15,7 +15,7 @@ import {
   setDetachedAttributes,
 } from "../sys/mounts.ts";
 import { openResolved } from "../sys/resolve.ts";
-import type { Context } from "./context.ts";
+import type { Ground } from "./context.ts";
 import { pathOf } from "./root-target.ts";
 import { Refusal } from "./step.ts";
 
@@ -25,12 +25,12 @@ import { Refusal } from "./step.ts";
  * read-only at the end. The lower is id-mapped, the overlay itself
  * cannot be; hence the upper folder gets the lower root's mode and owner (as the job sees them).
  */
-export function buildOverlay(context: Context, rootfs: Rootfs): void {
+export function buildOverlay(ground: Ground, rootfs: Rootfs): void {
   const bounds = `mode=700,size=${rootfs.sizeBytes},nr_inodes=${rootfs.inodes}`;
-  mountFilesystem("tmpfs", context.stage, MS_NOSUID | MS_NODEV, bounds);
-  process.chdir(context.stage);
+  mountFilesystem("tmpfs", ground.stage, MS_NOSUID | MS_NODEV, bounds);
+  process.chdir(ground.stage);
   for (const name of ["lower", "upper", "work", "root"]) mkdirSync(name, 0o755);
-  const tree = mappedTree(context, rootfs.path);
+  const tree = mappedTree(ground, rootfs.path);
   attachTree(tree, "lower");
   close(tree);
   const lower = statSync("lower");
@@ -44,22 +44,22 @@ export function buildOverlay(context: Context, rootfs: Rootfs): void {
  * rw: the folder itself, which lies below one that only host root can search (request.ts), or a changed set-uid file would
  * be of use. The small tmpfs below it holds what podium shows over files of the root.
  */
-export function buildDirect(context: Context, rootfs: Rootfs): void {
-  mountFilesystem("tmpfs", context.stage, MS_NOSUID | MS_NODEV, "mode=700,size=1m");
-  process.chdir(context.stage);
+export function buildDirect(ground: Ground, rootfs: Rootfs): void {
+  mountFilesystem("tmpfs", ground.stage, MS_NOSUID | MS_NODEV, "mode=700,size=1m");
+  process.chdir(ground.stage);
   mkdirSync("root", 0o755);
-  const tree = mappedTree(context, rootfs.path);
+  const tree = mappedTree(ground, rootfs.path);
   attachTree(tree, "root");
   close(tree);
   process.chdir("root");
 }
 
-function mappedTree(context: Context, path: string): number {
+function mappedTree(ground: Ground, path: string): number {
   const folder = openResolved(path, O_PATH | O_DIRECTORY);
   const tree = cloneTree(pathOf(folder), false);
   close(folder);
   try {
-    mapTreeIds(tree, context.userNamespace, false, path);
+    mapTreeIds(tree, ground.userNamespace, false, path);
     setDetachedAttributes(tree, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV, path);
     return tree;
   } catch (error) {

@@ -18,14 +18,14 @@ export function startSession(): void {
  * opening /dev/stderr by name would be refused.
  */
 export function placeStdio({ stdio, spec, idBase }: Context): void {
-  const input = stdio.in ?? open("/dev/null", O_RDONLY);
+  const input = spec.stdin === "stream" ? stdio.in : open("/dev/null", O_RDONLY);
   for (const fd of [stdio.in, stdio.out, stdio.err]) {
-    if (fd !== null) chownDescriptor(fd, idBase + spec.user.uid, idBase + spec.user.gid);
+    chownDescriptor(fd, idBase + spec.user.uid, idBase + spec.user.gid);
   }
   dup2(input, 0);
   dup2(stdio.out, 1);
   dup2(stdio.err, 2);
-  if (stdio.in === null) close(input);
+  close(input);
 }
 
 const usualOpenFiles = 1024n;

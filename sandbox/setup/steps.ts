@@ -1,16 +1,18 @@
 // What turns a forked copy of init into the command: each step in its place, each with a name that a failure carries.
 // The order is security (ARCHITECTURE.md, "Set-up order"): read it from top to bottom.
 import { readlinkSync } from "node:fs";
+import { FrameReader } from "../frames.ts";
 import type { SandboxSpec } from "../spec.ts";
 import { setUmask } from "../sys/credentials.ts";
-import { closeFrom, dupClosedOnExec, write } from "../sys/descriptors.ts";
+import { closeFrom, dupClosedOnExec, O_DIRECTORY, O_PATH, open, read, write } from "../sys/descriptors.ts";
 import { execve, exitNow } from "../sys/process.ts";
-import { type Context, statusDescriptor } from "./context.ts";
+import { type Context, type Ground, statusDescriptor } from "./context.ts";
 import { installFilters, prepareFilters } from "./filters.ts";
 import { becomeJobUser, setPrivileges } from "./identity.ts";
-import { enterNamespaces, nameHost, resetOomScore } from "./namespaces.ts";
+import { joinNetwork, makeNamespaces, nameHost, resetOomScore } from "./namespaces.ts";
+import { isPlain, type NetworkKind, networkKind } from "./plain.ts";
 import { execRefusal, findProgram } from "./program.ts";
-import { enterRoot } from "./root.ts";
+import { buildRoot, closeRoot, enterRoot, furnishRoot } from "./root.ts";
 import {
   leaveSessionKeyring,
   placeStdio,
@@ -22,16 +24,28 @@ import {
 import { Refusal, StepError, step } from "./step.ts";
 
 const failureExit = 125;
+const requestChunk = 16 << 10;
+/** Said on the status pipe when all is done that needs no request. */
+export const readyMark = "r";
 /** Said on the status pipe when only the filter and exec are left; the number of its listener follows where it has one. */
 export const execMark = "x";
 
+/** What to run: known from the beginning, or a plain job that is told later, in one frame on a pipe. */
+export type Errand =
+  | { readonly kind: "known"; readonly spec: SandboxSpec }
+  | { readonly kind: "told"; readonly pipe: number; readonly network: NetworkKind };
+
 /** Never returns: it ends as the command, or writes the failed step (SetupFailure as JSON) to `status` and exits. */
-export function becomeCommand(context: Context, status: number): never {
+export function becomeCommand(ground: Ground, errand: Errand, status: number): never {
   try {
     dupClosedOnExec(status, statusDescriptor);
     reportPid();
-    const home = setUp(context);
-    execute(context.spec, home);
+    const hostProc = open("/proc", O_PATH | O_DIRECTORY);
+    const entered = prepare(ground, errand);
+    write(statusDescriptor, Buffer.from(readyMark));
+    const spec = errand.kind === "known" ? errand.spec : receiveSpec(errand.pipe);
+    const home = finish({ ...ground, spec }, entered, hostProc);
+    execute(spec, home);
   } catch (error) {
     const failure = error instanceof StepError ? error.failure : { step: "setup", errno: "", message: String(error) };
     write(statusDescriptor, Buffer.from(JSON.stringify(failure)));
@@ -46,13 +60,39 @@ function reportPid(): void {
   write(statusDescriptor, pid);
 }
 
-function setUp(context: Context): string {
+/** What needs no request. Says whether the root has been entered already. */
+function prepare(ground: Ground, errand: Errand): boolean {
+  const [spec, network] = errand.kind === "known" ? [errand.spec, networkKind(errand.spec)] : [null, errand.network];
+  const plain = spec === null || isPlain(spec);
   setUmask(0);
-  step("cgroup", () => context.group.enter());
-  step("namespaces", () => enterNamespaces(context));
+  step("cgroup", () => ground.group.enter());
+  step("namespaces", () => makeNamespaces(network));
   step("oom-score", resetOomScore);
+  buildRoot(ground, spec?.rootfs ?? null);
+  if (plain) step("pivot", enterRoot);
+  return plain;
+}
+
+/** Waits for the request of a ready-made job. When init has gone, nobody will ever want this process. */
+function receiveSpec(pipe: number): SandboxSpec {
+  const frames = new FrameReader();
+  const chunk = Buffer.allocUnsafe(requestChunk);
+  for (;;) {
+    const n = read(pipe, chunk);
+    if (n === 0) exitNow(0);
+    if (n !== null) frames.push(Buffer.from(chunk.subarray(0, n)));
+    const frame = frames.next();
+    if (frame !== null) return JSON.parse(frame.payload.toString()).spec;
+  }
+}
+
+/** What needs the request. Returns HOME. */
+function finish(context: Context, entered: boolean, hostProc: number): string {
+  step("network", () => joinNetwork(context, hostProc));
   step("hostname", () => nameHost(context));
-  const home = enterRoot(context);
+  const home = furnishRoot(context);
+  if (!entered) step("pivot", enterRoot);
+  step("root", () => closeRoot(context));
   step("session", startSession);
   step("stdio", () => placeStdio(context));
   step("rlimits", resetLimits);

@@ -67,10 +67,10 @@ export function bundledProgram(name: string): string {
 }
 
 /**
- * Emits `ended` with the job's name when its outcome is written, `gone` when its init has been reaped too (without `ended`
- * before it when init was killed), and `exit` when the zygote itself is no more.
+ * Emits `ended` with the job's name when its outcome is written, `gone` with that and the name of its control group when
+ * its init has been reaped too (without `ended` before it when init was killed), and `exit` when the zygote itself is no more.
  */
-export class ZygoteClient extends EventEmitter<{ ended: [string]; gone: [string]; exit: [] }> {
+export class ZygoteClient extends EventEmitter<{ ended: [string]; gone: [string, group: string]; exit: [] }> {
   readonly #child: ChildProcess;
   readonly #socket: Socket;
   readonly #frames = new FrameReader();
@@ -160,7 +160,7 @@ export class ZygoteClient extends EventEmitter<{ ended: [string]; gone: [string]
         this.emit("ended", (body as EndedMessage).job);
         break;
       case MessageType.gone:
-        this.#gone((body as GoneMessage).job);
+        this.#gone(body as GoneMessage);
         break;
     }
     (this as EventEmitter).emit("answer");
@@ -172,10 +172,10 @@ export class ZygoteClient extends EventEmitter<{ ended: [string]; gone: [string]
     return waiting;
   }
 
-  #gone(job: string): void {
+  #gone({ job, group }: GoneMessage): void {
     const died = { step: "init", errno: "", message: "init: the job's supervisor died while it set the job up" };
     this.#settle(job)?.reject(new StartFailedError(died));
-    this.emit("gone", job);
+    this.emit("gone", job, group);
   }
 
   #end(): void {

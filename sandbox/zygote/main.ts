@@ -6,7 +6,8 @@ import { constants } from "node:os";
 import { dirname } from "node:path";
 import { enterSupervisors } from "../cgroup/placement.ts";
 import { encodeJson, type Frame, FrameReader } from "../frames.ts";
-import { runInit } from "../init/main.ts";
+import { type InitContext, runInit, runReadyInit } from "../init/main.ts";
+import type { NetworkKind } from "../setup/plain.ts";
 import { Children } from "../sys/children.ts";
 import { read, write } from "../sys/descriptors.ts";
 import { SyscallError } from "../sys/errors.ts";
@@ -17,6 +18,7 @@ import { exitNow, fork, kill, setUndumpable, waitFor } from "../sys/process.ts";
 import { blockAllSignals } from "../sys/signals.ts";
 import { readBody } from "./messages.ts";
 import { type ConfigureMessage, MessageType, type StartMessage } from "./protocol.ts";
+import { ReadyJobs } from "./ready-jobs.ts";
 import { rehearsals, rehearse } from "./rehearsal.ts";
 import { forkSelfTest } from "./self-test.ts";
 import { closeUserNamespace, makeJobNamespace, type UserNamespace } from "./user-namespaces.ts";
@@ -25,14 +27,21 @@ const server = 3;
 /** User namespaces kept ready: making one costs about as much as all the rest of a start. */
 const readyNamespaces = 8;
 
+/** A job whose init is followed. */
+interface Followed {
+  readonly job: string;
+  readonly group: string;
+}
+
 class Zygote {
   readonly #frames = new FrameReader();
   readonly #chunk = Buffer.allocUnsafe(64 << 10);
   readonly #children = new Children();
-  readonly #jobs = new Map<number, string>();
-  readonly #ready: UserNamespace[] = [];
+  readonly #jobs = new Map<number, Followed>();
+  readonly #namespaces: UserNamespace[] = [];
   readonly #ownPidNamespace = openSync("/proc/self/ns/pid", "r");
   #configuration: ConfigureMessage | null = null;
+  #readyJobs: ReadyJobs | null = null;
   #pooling = false;
   #rehearsalsLeft = 0;
 
@@ -42,26 +51,51 @@ class Zygote {
       set.clear();
       const request = set.add(server, POLLIN);
       const children = set.add(this.#children.fd, POLLIN);
-      set.wait(this.#wantsNamespace() || this.#rehearsalsLeft > 0 ? 0 : -1);
+      this.#readyJobs?.watch(set);
+      set.wait(this.#idleMs());
+      if (set.ready(children) !== 0) this.#reap();
+      this.#readyJobs?.advance(set);
       if (set.ready(request) !== 0) this.#receive();
       else if (this.#configuration !== null) this.#getReady(this.#configuration);
-      if (set.ready(children) !== 0) this.#reap();
     }
   }
 
+  #idleMs(): number {
+    if (this.#wantsNamespace() || this.#rehearsalsLeft > 0 || this.#wantedKind() !== null) return 0;
+    return this.#readyJobs?.untilWantedMs() ?? -1;
+  }
+
   #wantsNamespace(): boolean {
-    return this.#pooling && this.#ready.length < readyNamespaces;
+    return this.#pooling && this.#namespaces.length < readyNamespaces;
+  }
+
+  #wantedKind(): NetworkKind | null {
+    return this.#readyJobs?.wanted() ?? null;
   }
 
   /** One piece of work for the jobs to come, while nobody waits. */
   #getReady(configuration: ConfigureMessage): void {
+    const kind = this.#wantedKind();
     if (this.#wantsNamespace()) this.#makeNamespace(configuration);
     else if (this.#rehearsalsLeft > 0) this.#rehearsalsLeft = rehearse(configuration) ? this.#rehearsalsLeft - 1 : 0;
+    else if (kind !== null) this.#makeJob(configuration, kind);
+    else this.#readyJobs?.trim();
+  }
+
+  #makeJob(configuration: ConfigureMessage, kind: NetworkKind): void {
+    this.#readyJobs?.make(kind, (slot, leave) => {
+      const pid = this.#forkInit(configuration, (context) => {
+        leave();
+        return runReadyInit(context, slot);
+      });
+      this.#watch(pid);
+      return pid;
+    });
   }
 
   #receive(): void {
     const n = read(server, this.#chunk);
-    if (n === 0) exitNow(0);
+    if (n === 0) this.#end();
     if (n === null) return;
     this.#frames.push(Buffer.from(this.#chunk.subarray(0, n)));
     for (let frame = this.#frames.next(); frame !== null; frame = this.#frames.next()) this.#obey(frame);
@@ -71,7 +105,7 @@ class Zygote {
     const body = readBody(frame);
     if (body === null) return;
     if (frame.type === MessageType.configure) this.#configure(body);
-    else if (frame.type === MessageType.start) this.#start(body);
+    else if (frame.type === MessageType.start) this.#start(body, frame.payload);
     else throw new Error(`unknown frame ${frame.type}`);
   }
 
@@ -88,17 +122,28 @@ class Zygote {
     this.#configuration = message;
     this.#pooling = true;
     this.#rehearsalsLeft = message.rehearse ? rehearsals : 0;
+    if ((message.readyJobs ?? 0) > 0) this.#readyJobs = new ReadyJobs(message);
     const reason = forkSelfTest();
     if (reason === null) tell(MessageType.ready, { pid: process.pid });
     else tell(MessageType.unfit, { reason });
   }
 
-  #start(start: StartMessage): void {
+  #start(start: StartMessage, request: Buffer): void {
     const configuration = this.#configuration;
     if (configuration === null) throw new Error("start before configure");
+    const ready = this.#readyJobs?.take(start, request) ?? null;
+    if (ready !== null) {
+      this.#jobs.set(ready.pid, { job: start.job, group: ready.name });
+      return;
+    }
+    this.#startFresh(configuration, start);
+  }
+
+  #startFresh(configuration: ConfigureMessage, start: StartMessage): void {
     try {
-      const userNamespace = this.#ready.shift() ?? makeJobNamespace(configuration.idLocks, configuration.ids);
-      this.#forkInit(configuration, start, userNamespace);
+      const pid = this.#forkInit(configuration, (context) => runInit(context, start));
+      this.#watch(pid);
+      this.#jobs.set(pid, { job: start.job, group: start.job });
     } catch (error) {
       tell(MessageType.failed, {
         job: start.job,
@@ -106,15 +151,14 @@ class Zygote {
         errno: "",
         message: (error as Error).message,
       });
-      tell(MessageType.gone, { job: start.job });
+      tell(MessageType.gone, { job: start.job, group: start.job });
     }
   }
 
   /** An init that could not be followed to its end (no descriptor left) must not live: its start is told as failed. */
-  #follow(pid: number, job: string): void {
+  #watch(pid: number): void {
     try {
       this.#children.add(pid);
-      this.#jobs.set(pid, job);
     } catch (error) {
       kill(pid, constants.signals.SIGKILL);
       waitFor(pid);
@@ -122,15 +166,15 @@ class Zygote {
     }
   }
 
-  #forkInit({ cgroup, stage }: ConfigureMessage, start: StartMessage, userNamespace: UserNamespace): void {
+  #forkInit({ cgroup, stage, idLocks, ids }: ConfigureMessage, become: (context: InitContext) => never): number {
+    const userNamespace = this.#namespaces.shift() ?? makeJobNamespace(idLocks, ids);
     try {
       unshare(CLONE_NEWPID); // the next child is pid 1 of a new pid namespace
       const pid = fork();
-      if (pid === 0) {
-        for (const other of this.#ready) closeUserNamespace(other);
-        runInit({ start, cgroup, stage, server, userNamespace });
-      }
-      this.#follow(pid, start.job);
+      if (pid > 0) return pid;
+      for (const other of this.#namespaces) closeUserNamespace(other);
+      this.#readyJobs?.leaveToParent();
+      return become({ cgroup, stage, server, userNamespace });
     } finally {
       setns(this.#ownPidNamespace, CLONE_NEWPID); // unshare works only from the namespace one lives in
       closeUserNamespace(userNamespace);
@@ -140,7 +184,7 @@ class Zygote {
   /** A host that refuses user namespaces refuses them at Start, with the reason; not here, where nobody asked. */
   #makeNamespace(configuration: ConfigureMessage): void {
     try {
-      this.#ready.push(makeJobNamespace(configuration.idLocks, configuration.ids));
+      this.#namespaces.push(makeJobNamespace(configuration.idLocks, configuration.ids));
     } catch {
       this.#pooling = false;
     }
@@ -150,10 +194,21 @@ class Zygote {
     for (const pid of this.#children.ended()) {
       waitFor(pid);
       this.#pooling = true; // its id range is free again
-      const job = this.#jobs.get(pid);
-      this.#jobs.delete(pid);
-      if (job !== undefined) tell(MessageType.gone, { job });
+      if (this.#readyJobs?.forget(pid) !== true) this.#conclude(pid);
     }
+  }
+
+  #conclude(pid: number): void {
+    const followed = this.#jobs.get(pid);
+    this.#jobs.delete(pid);
+    const untaken = this.#readyJobs?.untaken(pid) ?? null;
+    if (untaken !== null && this.#configuration !== null) this.#startFresh(this.#configuration, untaken);
+    else if (followed !== undefined) tell(MessageType.gone, followed);
+  }
+
+  #end(): never {
+    this.#readyJobs?.end();
+    return exitNow(0);
   }
 }
 

@@ -38,6 +38,8 @@ export interface ConfigureMessage {
   readonly ids?: IdRanges;
   /** True: many jobs will come, so that it pays to get ready for them while nobody waits (rehearsal.ts). */
   readonly rehearse?: boolean;
+  /** Most jobs that wait ready-made at a time (ready-jobs.ts). Default 0: none. */
+  readonly readyJobs?: number;
 }
 
 export interface StartMessage {
@@ -62,6 +64,8 @@ export interface StartedMessage {
   readonly pid: number;
   readonly initPid: number;
   readonly startedAtMs: number;
+  /** Name of its control group. */
+  readonly group: string;
 }
 
 /** What crosses a fork when a step of the set-up fails. */
@@ -84,4 +88,6 @@ export interface EndedMessage {
 /** init has been reaped; when it neither answered nor left an exit record, it was killed. */
 export interface GoneMessage {
   readonly job: string;
+  /** Name of its control group, which is left over when init was killed. */
+  readonly group: string;
 }

@@ -12,11 +12,11 @@ import { type End, exitRecord } from "../init/outcome.ts";
 import { type Outputs, outputsOf } from "../init/outputs.ts";
 import { prepareRecord, writeRecord } from "../init/record.ts";
 import type { Context } from "../setup/context.ts";
-import { enterNamespaces, nameHost } from "../setup/namespaces.ts";
+import { makeNamespaces, nameHost } from "../setup/namespaces.ts";
 import { findProgram } from "../setup/program.ts";
-import { enterRoot } from "../setup/root.ts";
+import { buildRoot, closeRoot, enterRoot, furnishRoot } from "../setup/root.ts";
 import type { SandboxSpec } from "../spec.ts";
-import { close, O_DIRECTORY, O_PATH, open } from "../sys/descriptors.ts";
+import { close, O_DIRECTORY, O_PATH, open, pipe } from "../sys/descriptors.ts";
 import { MS_NODEV, MS_NOSUID, mountFilesystem } from "../sys/mounts.ts";
 import { CLONE_NEWCGROUP, CLONE_NEWIPC, CLONE_NEWNET, CLONE_NEWNS, CLONE_NEWUTS, setns } from "../sys/namespaces.ts";
 import { PollSet } from "../sys/poll.ts";
@@ -41,9 +41,10 @@ export function rehearse({ cgroup, stage }: ConfigureMessage): boolean {
   let group: Group | null = null;
   try {
     group = createGroup(cgroup, { name: `rehearsal-${process.pid}`, limits: spec.limits, disks: [] });
-    const stdio = { in: null, out: -1, err: -1 };
-    const context: Context = { spec, group, userNamespace: -1, idBase: usualIdRanges.first, stage, stdio };
-    enterNamespaces(context);
+    const stdio = { in: -1, out: -1, err: -1 };
+    const init = { pid: process.pid, network: -1 };
+    const context: Context = { spec, group, userNamespace: -1, idBase: usualIdRanges.first, stage, init, stdio };
+    makeNamespaces("own");
     mountFilesystem("tmpfs", stage, MS_NOSUID | MS_NODEV, "mode=700");
     rehearseInit(group, `${stage}/job`);
     rehearseRoot(context);
@@ -60,8 +61,11 @@ export function rehearse({ cgroup, stage }: ConfigureMessage): boolean {
 }
 
 function rehearseRoot(context: Context): void {
+  buildRoot(context, null);
+  enterRoot();
   nameHost(context);
-  enterRoot(context);
+  furnishRoot(context);
+  closeRoot(context);
   findProgram("true", spec.env.PATH);
   findProgram("/usr/bin/env", spec.env.PATH);
 }
@@ -73,7 +77,9 @@ function rehearseInit(group: Group, folder: string): void {
   const directory = open(folder, O_PATH | O_DIRECTORY);
   const control = new ControlSocket(directory);
   close(directory);
-  const outputs = outputsOf(folder, spec.output);
+  const ends = [pipe(), pipe()] as const;
+  for (const { write } of ends) close(write);
+  const outputs = outputsOf(folder, spec.output, [ends[0].read, ends[1].read]);
   watchOnce(control, outputs);
   control.close();
   const usage = { ...group.usage(), memoryBytes: 0, pids: 0 };
@@ -94,7 +100,6 @@ function rehearseInit(group: Group, folder: string): void {
 function watchOnce(control: ControlSocket, outputs: Outputs): void {
   const set = new PollSet();
   const deadlines = new Deadlines(0);
-  for (const output of outputs.streams) output.closeWriteEnd();
   control.watch(set);
   outputs.watch(set);
   deadlines.untilNextMs();

@@ -6,10 +6,8 @@ import { setTimeout } from "node:timers/promises";
 import { diskFolders, disksOf } from "../../sandbox/cgroup/block-device.ts";
 import { openGroup } from "../../sandbox/cgroup/create.ts";
 import { CgroupError } from "../../sandbox/cgroup/errors.ts";
-import { findPlacement } from "../../sandbox/cgroup/find-placement.ts";
 import type { CgroupPlan } from "../../sandbox/cgroup/group.ts";
-import { preparePlacement, removePlacement, sweepJobs } from "../../sandbox/cgroup/placement.ts";
-import { readPlanFile } from "../../sandbox/cgroup/plan-file.ts";
+import { preparePlacement, removePlacement, sweepJob, sweepJobs } from "../../sandbox/cgroup/placement.ts";
 import type { IdRanges } from "../../sandbox/id-ranges.ts";
 import { ControlClient } from "../../sandbox/init/client.ts";
 import { prepareRecord, writeRecord } from "../../sandbox/init/record.ts";
@@ -21,7 +19,8 @@ import { O_CREAT, O_RDWR, open, tryLockByte } from "../../sandbox/sys/descriptor
 import { idLocks, StartFailedError, ZygoteClient } from "../../sandbox/zygote/client.ts";
 import { InvalidRequest, StepFailed } from "./errors.ts";
 import { checkLimits, type LimitUpdate, updateLimits } from "./executor-limits.ts";
-import { readState } from "./folder.ts";
+import { placementFor } from "./executor-placement.ts";
+import { readGroup, readState } from "./folder.ts";
 import type { JobControl } from "./job-control.ts";
 import { type Started, startedWithoutZygote, supervisorLookMs } from "./orphan-start.ts";
 import { refusedField, refusedLimit } from "./refusals.ts";
@@ -57,9 +56,18 @@ interface Running {
   readonly onEnd: () => void;
   /** False until its command has been exec'd. */
   started: boolean;
+  /** Name of its control group; that of a ready-made job is told with its start. */
+  group: string;
 }
 
 const lookEveryMs = 10;
+/** Most jobs that wait ready-made at a time; how many do, recent demand says (sandbox/zygote/pool-size.ts). */
+const mostReadyJobs = 32;
+
+/** Each holds a range of ids, of which there may be few. */
+function readyJobsOf({ ranges }: IdRanges): number {
+  return Math.min(mostReadyJobs, Math.floor(ranges / 8));
+}
 
 export class Executor {
   readonly #folders: ExecutorFolders;
@@ -75,8 +83,12 @@ export class Executor {
     this.#cgroup = cgroup;
   }
 
-  /** Finds the place for the groups, removes those of no kept job, and starts the zygote. Throws with reason and mend. */
-  static async open(folders: ExecutorFolders, keep: ReadonlySet<string>): Promise<Executor> {
+  /**
+   * Finds the place for the groups, removes those of no running job, and starts the zygote. Throws with reason and mend.
+   * `running`: the folders of the jobs that still run, by job.
+   */
+  static async open(folders: ExecutorFolders, running: ReadonlyMap<string, string>): Promise<Executor> {
+    const keep = new Set([...running].map(([job, folder]) => readGroup(folder) ?? job));
     const cgroup = placementFor(folders, keep.size > 0);
     preparePlacement(cgroup);
     sweepJobs(cgroup, keep);
@@ -106,11 +118,12 @@ export class Executor {
     const zygote = await this.#readyZygote().catch((error: Error) => {
       throw new StepFailed("zygote", "", `zygote: ${error.message}`);
     });
-    const running: Running = { folder, onEnd, started: false };
+    const running: Running = { folder, onEnd, started: false, group: job };
     this.#running.set(job, running);
     try {
       const started = await zygote.start({ job, folder, spec: checked.spec, disks: checked.disks, bound: false });
       running.started = true;
+      running.group = started.group;
       return started;
     } catch (error) {
       if (!(error instanceof StartFailedError)) throw error;
@@ -128,14 +141,14 @@ export class Executor {
       return started;
     } catch (error) {
       this.#running.delete(job);
-      this.#removeLeftGroup(job);
+      this.#removeLeftGroup(readGroup(folder) ?? job);
       throw error;
     }
   }
 
   /** Follows a job that an earlier server, or an earlier zygote, started; `onEnd` is called when nothing of it is left. */
   async adopt(job: string, folder: string, onEnd: () => void): Promise<void> {
-    this.#running.set(job, { folder, onEnd, started: true });
+    this.#running.set(job, { folder, onEnd, started: true, group: readGroup(folder) ?? job });
     const deadline = performance.now() + supervisorLookMs;
     while (!this.#closed && readState(folder) === "RUNNING" && performance.now() < deadline) {
       const control = await this.#connect(folder);
@@ -170,16 +183,20 @@ export class Executor {
   /** Live figures of a running job, null when it is just over. */
   usage(job: string): Usage | null {
     try {
-      return openGroup(this.#cgroup, job).usage();
+      return openGroup(this.#cgroup, this.#groupOf(job)).usage();
     } catch {
       return null;
     }
   }
 
+  #groupOf(job: string): string {
+    return this.#running.get(job)?.group ?? job;
+  }
+
   /** Throws InvalidRequest and its kin with the limits as they were. */
   updateLimits(job: string, update: LimitUpdate): void {
     try {
-      updateLimits(this.#cgroup, openGroup(this.#cgroup, job), update);
+      updateLimits(this.#cgroup, openGroup(this.#cgroup, this.#groupOf(job)), update);
     } catch (error) {
       throw requestFailure(error);
     }
@@ -212,11 +229,19 @@ export class Executor {
 
   async #spawnZygote(): Promise<ZygoteClient> {
     const { stage, zygotePid, ids } = this.#folders;
-    const zygote = await ZygoteClient.spawn({ cgroup: this.#cgroup, stage, idLocks, ids, rehearse: true });
+    const zygote = await ZygoteClient.spawn({
+      cgroup: this.#cgroup,
+      stage,
+      idLocks,
+      ids,
+      rehearse: true,
+      readyJobs: readyJobsOf(ids),
+    });
     writeFileSync(zygotePid, `${zygote.pid}\n`, { mode: 0o600 });
     for (const event of ["ended", "gone"] as const) {
-      zygote.on(event, (job) => setImmediate(() => this.#ended(job))); // its start is answered first
+      zygote.on(event, (job: string) => setImmediate(() => this.#ended(job))); // its start is answered first
     }
+    zygote.on("gone", (_, group) => this.#removeLeftGroup(group));
     zygote.once("exit", () => this.#zygoteDied());
     this.#zygote = zygote;
     return zygote;
@@ -236,35 +261,19 @@ export class Executor {
     const running = this.#running.get(job);
     if (this.#closed || running === undefined) return;
     this.#running.delete(job);
-    this.#removeLeftGroup(job);
+    this.#removeLeftGroup(running.group);
     running.onEnd();
   }
 
   /** A supervisor removes its job's group itself, unless it was killed. */
-  #removeLeftGroup(job: string): void {
-    if (!openGroup(this.#cgroup, job).folders.some((folder) => existsSync(folder))) return;
+  #removeLeftGroup(group: string): void {
+    if (!openGroup(this.#cgroup, group).folders.some((folder) => existsSync(folder))) return;
     try {
-      sweepJobs(this.#cgroup, new Set(this.#running.keys()));
+      sweepJob(this.#cgroup, group);
     } catch (error) {
       if (!(error instanceof CgroupError)) throw error; // a process that cannot be killed: the next server tries again
     }
   }
-}
-
-/**
- * Where the groups of the last server are, while jobs of its live there; else below the own group, and what the last one
- * left elsewhere goes. A server may be started from another group each time (a login session, a unit).
- */
-function placementFor({ tag, cgroupPlan }: ExecutorFolders, jobsRun: boolean): CgroupPlan {
-  const last = readPlanFile(cgroupPlan);
-  if (last !== null && jobsRun) return last;
-  if (last !== null) {
-    sweepJobs(last, new Set());
-    removePlacement(last);
-  }
-  const plan = findPlacement(tag);
-  writeFileSync(cgroupPlan, `${JSON.stringify(plan)}\n`, { mode: 0o600 });
-  return plan;
 }
 
 function jobControl(client: ControlClient): JobControl {

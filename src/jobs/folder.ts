@@ -128,6 +128,12 @@ export function readStart(folder: string): { pid: number; startedAtMs: number } 
   return pid === 0 ? { pid, startedAtMs: 0 } : { pid, startedAtMs: Math.round(statSync(path).mtimeMs) };
 }
 
+/** Name of the job's control group where it is not named after the job; null where it is. */
+export function readGroup(folder: string): string | null {
+  const name = readText(join(folder, "group")).trim();
+  return name === "" ? null : name;
+}
+
 function readText(path: string): string {
   try {
     return readFileSync(path, "utf8");

@@ -83,10 +83,10 @@ export class Jobs {
     emptyTrash(data);
     const registry = new Registry(data);
     const mayRun = registry.running().filter((job) => !isOfAnotherBoot(job));
-    const keep = new Set(mayRun.map((job) => String(job.id)));
+    const running = new Map(mayRun.map((job) => [String(job.id), job.folder]));
     const kept = mayRun.flatMap(({ network }) => (network === null ? [] : [network]));
     const networks = await JobNetworks.open(data.id, policy.network, kept, log); // before the zygote: it leaves /run/netns
-    const executor = await Executor.open({ ...data, tag: data.id, ids: policy.ids }, keep).catch(async (error) => {
+    const executor = await Executor.open({ ...data, tag: data.id, ids: policy.ids }, running).catch(async (error) => {
       await networks.close();
       throw error;
     });

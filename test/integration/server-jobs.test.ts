@@ -1,6 +1,5 @@
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { setTimeout as sleep } from "node:timers/promises";
 import { status } from "@grpc/grpc-js";
 import * as assert from "uvu/assert";
 import { Cause, FailureCode, State } from "../../src/gen/podium.ts";
@@ -255,10 +254,10 @@ test("1,000 short jobs leave descriptors and memory of server and zygote flat", 
     await Promise.all(Array.from({ length: 12 }, worker));
   };
   await some(400);
-  await sleep(200);
+  await settled(server.zygotePid);
   const before = figuresOf(server);
   await some(1000);
-  await sleep(500);
+  await settled(server.zygotePid);
   const after = figuresOf(server);
   console.log(`before 1,000 jobs ${JSON.stringify(before)}, after ${JSON.stringify(after)}`);
   assert.ok(after.serverFiles <= before.serverFiles + 2, "the server's descriptors");
@@ -267,8 +266,19 @@ test("1,000 short jobs leave descriptors and memory of server and zygote flat", 
   assert.ok(after.zygoteMiB <= before.zygoteMiB + 15, "the zygote's memory");
 });
 
+const files = (pid: number) => readdirSync(`/proc/${pid}/fd`).length;
+
+/** The zygote has as many jobs ready as it wants. */
+async function settled(zygote: number): Promise<void> {
+  let [seen, since] = [files(zygote), performance.now()];
+  await until("the zygote is at rest", async () => {
+    const now = files(zygote);
+    if (now !== seen) [seen, since] = [now, performance.now()];
+    return performance.now() - since > 1000;
+  });
+}
+
 function figuresOf(server: LiveServer) {
-  const files = (pid: number) => readdirSync(`/proc/${pid}/fd`).length;
   const { pid, zygotePid } = server;
   const mib = (of: number) =>
     Math.round(Number(/^VmRSS:\s+(\d+)/m.exec(readFileSync(`/proc/${of}/status`, "utf8"))?.[1]) / 1024);

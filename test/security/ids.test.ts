@@ -36,7 +36,7 @@ test(
   root,
   async () => {
     const ids = own(3);
-    await using zygote = await TestZygote.open(ids);
+    await using zygote = await TestZygote.open({ ids });
     const jobs = [await zygote.start({ argv }), await zygote.start({ argv }), await zygote.start({ argv })];
     const bases = [0, 1, 2].map((n) => ids.first + n * idsPerJob);
     assert.equal(jobs.map(hostId).sort(), bases);
@@ -61,10 +61,10 @@ test(
   root,
   async () => {
     const ids = own(2);
-    await using one = await TestZygote.open({ ...ids, ranges: 1 });
+    await using one = await TestZygote.open({ ids: { ...ids, ranges: 1 } });
     const job = await one.start({ argv, bound: false });
     process.kill(one.client.pid, "SIGKILL");
-    await using other = await TestZygote.open(ids);
+    await using other = await TestZygote.open({ ids });
     const second = await other.start({ argv });
     assert.is(hostId(second), ids.first + idsPerJob, "the first range is the running job's");
     assert.match(await refusal(other), /all 2 id ranges/);

@@ -130,14 +130,16 @@ export class TestZygote implements AsyncDisposable {
     this.client = client;
   }
 
-  static async open(ids?: IdRanges): Promise<TestZygote> {
+  /** `readyJobs`: so many at most wait ready-made, and it rehearses, as a server's zygote does. */
+  static async open({ ids, readyJobs = 0 }: { ids?: IdRanges; readyJobs?: number } = {}): Promise<TestZygote> {
     const folder = mkdtempSync(join(tmpdir(), "podium-test-"));
     chmodSync(folder, 0o700);
     const stage = join(folder, "stage");
     mkdirSync(stage);
     const cgroup = findPlacement(Buffer.from(folder.slice(-6)).toString("hex"));
     preparePlacement(cgroup);
-    const client = await ZygoteClient.spawn({ cgroup, stage, idLocks, ...(ids && { ids }) });
+    const rehearse = readyJobs > 0;
+    const client = await ZygoteClient.spawn({ cgroup, stage, idLocks, rehearse, readyJobs, ...(ids && { ids }) });
     return new TestZygote(folder, cgroup, client);
   }
 
