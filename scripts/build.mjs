@@ -91,6 +91,7 @@ const bundles = [
     ...common,
     entryPoints: {
       zygote: "sandbox/zygote/main.ts",
+      copy: "sandbox/copy/main.ts",
       trials: "sandbox/requirements/main.ts",
       "network-agent": "net/agent/main.ts",
       "network-probe": "net/probe/main.ts",

@@ -53,6 +53,11 @@ const commands: Readonly<Record<string, Entry>> = {
     client: true,
     load: async () => (await import("./update.ts")).updateCommand(),
   },
+  cp: {
+    summary: "copy files into and out of jobs",
+    client: true,
+    load: async () => (await import("./cp.ts")).cpCommand(),
+  },
   wait: {
     summary: "wait for jobs to end; ends with the first exit code that is not 0",
     client: true,

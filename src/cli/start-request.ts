@@ -80,7 +80,10 @@ function rootfsOf({ path, mode }: { path: string; mode: string }, sizeBytes = 0)
 }
 
 function grantOf({ source, target, writable }: GrantOption) {
-  serverPath("--dir", source);
+  const isOwnFolder = /^home(\/|$)/.test(source);
+  if (isOwnFolder && target === undefined)
+    throw new CliError(`--dir ${source}: its place in the job is not given`, "write it like home::/work:rw");
+  if (!isOwnFolder) serverPath("--dir", source);
   return { source, target: target ?? source, writable };
 }
 

@@ -4,7 +4,7 @@ import { landingOf, topOf } from "../../sandbox/tree/landing.ts";
 import { Unpacker } from "../../sandbox/tree/unpack.ts";
 import { formatSize } from "../../sandbox/units.ts";
 import type { Podium } from "../client/connect.ts";
-import { filesOf, uploadFolder } from "../client/files.ts";
+import { filesOf, putFiles, uploadFolder } from "../client/files.ts";
 import { CliError, tell } from "./failure.ts";
 
 const showEveryMs = 200;
@@ -87,12 +87,26 @@ export async function copyFromJob(podium: Podium, id: bigint, source: string, ta
   unpacker?.finish();
 }
 
+/** A file or folder of this machine into a job, as cp(1) would put it. */
+export async function copyIntoJob(podium: Podium, source: string, id: bigint, target: string): Promise<void> {
+  const meter = new Meter(source);
+  const { name, onlyContents } = topOf(source);
+  try {
+    const place = { id, path: target, name: onlyContents ? "" : name };
+    await putFiles(podium, source, place, { note: meter.note, progress: meter.progress });
+  } catch (error) {
+    throw localFailure(source, error);
+  } finally {
+    meter.end();
+  }
+}
+
 /** Errors of files say EACCES and a path of ours; say what was being done. */
 function localFailure(what: string, error: unknown): unknown {
   const { code, syscall } = error as NodeJS.ErrnoException;
   if (syscall === undefined) return error;
   const reasons: Readonly<Record<string, string>> = {
-    ENOENT: "there is no such folder",
+    ENOENT: "there is no such file or folder",
     ENOTDIR: "is not a folder",
     EACCES: "permission denied",
     ENOSPC: "the disk is full",

@@ -1406,6 +1406,42 @@ export interface GetRequest {
   path: string;
 }
 
+/** One step of writing into a job. */
+export interface PutRequest {
+  /** Exactly one is set. */
+  request:
+    | //
+    /** Says where. First and only once. */
+    { $case: "open"; value: PutOpen }
+    | //
+    /** The next bytes of the tar stream, at most 1 MiB. */
+    { $case: "tar"; value: Buffer }
+    | undefined;
+}
+
+/** Where a file or folder goes. */
+export interface PutOpen {
+  /** The job. */
+  id: bigint;
+  /**
+   * Path in the job; a relative one begins at its cwd. Where it is a folder, the top of the stream goes into it, else it gets
+   * this very name.
+   */
+  path: string;
+  /** Name of the top where `path` is a folder. Default: only what is in the top goes into `path`. */
+  name: string;
+}
+
+/** All has been written. */
+export interface PutResponse {
+  /** Bytes of content. */
+  bytes: bigint;
+  /** Files, folders and links. */
+  entries: bigint;
+  /** What was left out. */
+  notes: string[];
+}
+
 /** A piece of what is read. */
 export interface GetResponse {
   /** Exactly one is set. */
@@ -7033,6 +7069,254 @@ export const GetRequest: MessageFns<GetRequest> = {
   },
 };
 
+function createBasePutRequest(): PutRequest {
+  return { request: undefined };
+}
+
+export const PutRequest: MessageFns<PutRequest> = {
+  encode(message: PutRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    switch (message.request?.$case) {
+      case "open":
+        PutOpen.encode(message.request.value, writer.uint32(10).fork()).join();
+        break;
+      case "tar":
+        writer.uint32(18).bytes(message.request.value);
+        break;
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): PutRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBasePutRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.request = { $case: "open", value: PutOpen.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.request = { $case: "tar", value: Buffer.from(reader.bytes()) };
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create<I extends Exact<DeepPartial<PutRequest>, I>>(base?: I): PutRequest {
+    return PutRequest.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<PutRequest>, I>>(object: I): PutRequest {
+    const message = createBasePutRequest();
+    switch (object.request?.$case) {
+      case "open": {
+        if (object.request?.value !== undefined && object.request?.value !== null) {
+          message.request = { $case: "open", value: PutOpen.fromPartial(object.request.value) };
+        }
+        break;
+      }
+      case "tar": {
+        if (object.request?.value !== undefined && object.request?.value !== null) {
+          message.request = { $case: "tar", value: object.request.value };
+        }
+        break;
+      }
+    }
+    return message;
+  },
+};
+
+function createBasePutOpen(): PutOpen {
+  return { id: 0n, path: "", name: "" };
+}
+
+export const PutOpen: MessageFns<PutOpen> = {
+  encode(message: PutOpen, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.id !== 0n) {
+      if (BigInt.asIntN(64, message.id) !== message.id) {
+        throw new globalThis.Error("value provided for field message.id of type int64 too large");
+      }
+      writer.uint32(8).int64(message.id);
+    }
+    if (message.path !== "") {
+      writer.uint32(18).string(message.path);
+    }
+    if (message.name !== "") {
+      writer.uint32(26).string(message.name);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): PutOpen {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBasePutOpen();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.id = reader.int64() as bigint;
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.path = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.name = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create<I extends Exact<DeepPartial<PutOpen>, I>>(base?: I): PutOpen {
+    return PutOpen.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<PutOpen>, I>>(object: I): PutOpen {
+    const message = createBasePutOpen();
+    message.id = (object.id !== undefined && object.id !== null) ? BigInt(object.id) : 0n;
+    message.path = object.path ?? "";
+    message.name = object.name ?? "";
+    return message;
+  },
+};
+
+function createBasePutResponse(): PutResponse {
+  return { bytes: 0n, entries: 0n, notes: [] };
+}
+
+export const PutResponse: MessageFns<PutResponse> = {
+  encode(message: PutResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.bytes !== 0n) {
+      if (BigInt.asIntN(64, message.bytes) !== message.bytes) {
+        throw new globalThis.Error("value provided for field message.bytes of type int64 too large");
+      }
+      writer.uint32(8).int64(message.bytes);
+    }
+    if (message.entries !== 0n) {
+      if (BigInt.asIntN(64, message.entries) !== message.entries) {
+        throw new globalThis.Error("value provided for field message.entries of type int64 too large");
+      }
+      writer.uint32(16).int64(message.entries);
+    }
+    for (const v of message.notes) {
+      writer.uint32(26).string(v!);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): PutResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBasePutResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.bytes = reader.int64() as bigint;
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.entries = reader.int64() as bigint;
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.notes.push(reader.string());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create<I extends Exact<DeepPartial<PutResponse>, I>>(base?: I): PutResponse {
+    return PutResponse.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<PutResponse>, I>>(object: I): PutResponse {
+    const message = createBasePutResponse();
+    message.bytes = (object.bytes !== undefined && object.bytes !== null) ? BigInt(object.bytes) : 0n;
+    message.entries = (object.entries !== undefined && object.entries !== null) ? BigInt(object.entries) : 0n;
+    message.notes = object.notes?.map((e) => e) || [];
+    return message;
+  },
+};
+
 function createBaseGetResponse(): GetResponse {
   return { response: undefined };
 }
@@ -8184,6 +8468,19 @@ export const FilesService = {
     responseSerialize: (value: GetResponse): Buffer => Buffer.from(GetResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): GetResponse => GetResponse.decode(value),
   },
+  /**
+   * Writes a file or folder into a running job, with that job's own rights. The first request is `open`, each further one a
+   * piece of the stream. FAILED_PRECONDITION when the job has ended.
+   */
+  put: {
+    path: "/podium.Files/Put" as const,
+    requestStream: true as const,
+    responseStream: false as const,
+    requestSerialize: (value: PutRequest): Buffer => Buffer.from(PutRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): PutRequest => PutRequest.decode(value),
+    responseSerialize: (value: PutResponse): Buffer => Buffer.from(PutResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): PutResponse => PutResponse.decode(value),
+  },
 } as const;
 
 export interface FilesServer extends UntypedServiceImplementation {
@@ -8194,6 +8491,11 @@ export interface FilesServer extends UntypedServiceImplementation {
    * NOT_FOUND where there is no such file; FAILED_PRECONDITION when the job has ended and kept none.
    */
   get: handleServerStreamingCall<GetRequest, GetResponse>;
+  /**
+   * Writes a file or folder into a running job, with that job's own rights. The first request is `open`, each further one a
+   * piece of the stream. FAILED_PRECONDITION when the job has ended.
+   */
+  put: handleClientStreamingCall<PutRequest, PutResponse>;
 }
 
 export interface FilesClient extends Client {
@@ -8218,6 +8520,24 @@ export interface FilesClient extends Client {
    */
   get(request: GetRequest, options?: Partial<CallOptions>): ClientReadableStream<GetResponse>;
   get(request: GetRequest, metadata?: Metadata, options?: Partial<CallOptions>): ClientReadableStream<GetResponse>;
+  /**
+   * Writes a file or folder into a running job, with that job's own rights. The first request is `open`, each further one a
+   * piece of the stream. FAILED_PRECONDITION when the job has ended.
+   */
+  put(callback: (error: ServiceError | null, response: PutResponse) => void): ClientWritableStream<PutRequest>;
+  put(
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: PutResponse) => void,
+  ): ClientWritableStream<PutRequest>;
+  put(
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: PutResponse) => void,
+  ): ClientWritableStream<PutRequest>;
+  put(
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: PutResponse) => void,
+  ): ClientWritableStream<PutRequest>;
 }
 
 export const FilesClient = makeGenericClientConstructor(FilesService, "podium.Files") as unknown as {

@@ -23,6 +23,8 @@ export interface Data {
   /** Uploads that wait for their Start, and what is being removed. */
   readonly uploads: string;
   readonly trash: string;
+  /** A folder of each user's own. */
+  readonly homes: string;
   readonly zygotePid: string;
   readonly cgroupPlan: string;
 }
@@ -44,10 +46,11 @@ export function openData(folder: string): Data {
     stage: file("stage"),
     uploads: file("uploads"),
     trash: file("trash"),
+    homes: file("home"),
     zygotePid: file("zygote.pid"),
     cgroupPlan: file("cgroup.json"),
   };
-  for (const inner of [data.jobs, data.stage, data.uploads, data.trash])
+  for (const inner of [data.jobs, data.stage, data.uploads, data.trash, data.homes])
     mkdirSync(inner, { recursive: true, mode: 0o700 });
   return { ...data, id: idOf(join(path, "id")) };
 }

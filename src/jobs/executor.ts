@@ -180,6 +180,11 @@ export class Executor {
     }
   }
 
+  /** Where the groups of jobs are. */
+  get cgroup(): CgroupPlan {
+    return this.#cgroup;
+  }
+
   /** Live figures of a running job, null when it is just over. */
   usage(job: string): Usage | null {
     try {

@@ -24,6 +24,8 @@ export interface JobMeta {
   readonly stdin: boolean;
   /** The host's boot (boot.ts) in which it can have been started. */
   readonly boot?: string;
+  /** Who its command is and where it began, as the job sees it; absent in a folder of podium before 0.2. */
+  readonly inside?: { readonly uid: number; readonly gid: number; readonly cwd: string };
   /** Where the job sees its work folder (work.ts); absent when it has none. */
   readonly work?: string;
   /** The id that makes its Start repeatable, and the SHA-256 of the request; not there when none was given. */

@@ -4,7 +4,8 @@ import { posix } from "node:path";
 import { topOf } from "../../sandbox/tree/landing.ts";
 import { openFolder, openFolderBelow, PackError, packTree } from "../../sandbox/tree/pack.ts";
 import { coalesced } from "../../sandbox/tree/pieces.ts";
-import { Exhausted, InvalidRequest, NoSuchFile, NotPossible } from "./errors.ts";
+import { type CopyPlace, readRunning, writeRunning } from "./copies.ts";
+import { Exhausted, InvalidRequest, NoSuchFile, NotPossible, NotRunning } from "./errors.ts";
 import type { Job } from "./job.ts";
 import type { Caller } from "./jobs.ts";
 import { Notes } from "./notes.ts";
@@ -15,6 +16,13 @@ import { type Uploaded, type WorkFolders, workOf } from "./work.ts";
 /** A piece of a tar stream, or a sentence about what was left out of it. */
 export type FilePiece = { readonly tar: Buffer } | { readonly note: string };
 
+/** Where a copy goes in a job. */
+interface Target {
+  readonly path: string;
+  /** What it is called where `path` is a folder; "": only what is in the top of the stream is meant. */
+  readonly name: string;
+}
+
 /** The part of `Jobs` that files need. */
 interface JobFinder {
   find(caller: Caller, id: bigint): Job;
@@ -24,8 +32,10 @@ export class JobFiles {
   readonly #jobs: JobFinder;
   readonly #work: WorkFolders;
   readonly #bounds: CopyBounds;
+  readonly #cgroup: CopyPlace["cgroup"];
 
-  constructor(jobs: JobFinder, work: WorkFolders, bounds: CopyBounds) {
+  constructor(jobs: JobFinder, work: WorkFolders, bounds: CopyBounds, cgroup: CopyPlace["cgroup"]) {
+    this.#cgroup = cgroup;
     this.#jobs = jobs;
     this.#work = work;
     this.#bounds = bounds;
@@ -38,10 +48,36 @@ export class JobFiles {
   }
 
   /** A job's file or folder as a tar stream. Throws NoSuchFile, NotPossible, Exhausted. */
-  async *read(caller: Caller, id: bigint, path: string): AsyncGenerator<FilePiece> {
+  async *read(caller: Caller, id: bigint, path: string, signal: AbortSignal): AsyncGenerator<FilePiece> {
     const job = this.#jobs.find(caller, id);
-    if (job.outcome === null) throw new NotPossible(`job ${job.id} is still running`);
-    yield* keptFiles(job, path, this.#bounds);
+    if (job.outcome !== null) return yield* keptFiles(job, path, this.#bounds);
+    refuseViewer(caller);
+    let bytes = 0;
+    for await (const event of readRunning(this.#placeOf(job, path), signal)) {
+      if ("done" in event) return;
+      if ("tar" in event) bytes += event.tar.length;
+      checkSize(bytes, this.#bounds);
+      yield event;
+    }
+  }
+
+  /** Writes a tar stream into a running job. Throws NotRunning, NoSuchFile, NotPossible, Exhausted, InvalidRequest. */
+  async write(caller: Caller, id: bigint, { path, name }: Target, pieces: AsyncIterable<Buffer>, signal: AbortSignal) {
+    const job = this.#jobs.find(caller, id);
+    refuseViewer(caller);
+    const notes: string[] = [];
+    const { add } = new Notes((text) => notes.push(text));
+    const landing = { name, maxBytes: this.#bounds.bytes, maxEntries: this.#bounds.files };
+    for await (const event of writeRunning(this.#placeOf(job, path), landing, pieces, signal)) {
+      if ("note" in event) add(event.note);
+      else if ("done" in event) return { ...event.done, notes };
+    }
+    throw new NotRunning(job.id);
+  }
+
+  #placeOf(job: Job, path: string): CopyPlace {
+    if (job.outcome !== null || job.pid === 0) throw new NotRunning(job.id);
+    return { cgroup: this.#cgroup, job, path };
   }
 }
 
@@ -91,14 +127,18 @@ function openParent(work: string, inner: string, path: string): { folder: number
   }
 }
 
-/** A sparse file of a terabyte costs its maker nothing. */
-function* bounded(pieces: Iterable<Buffer>, { bytes: most }: CopyBounds): Generator<Buffer, void, undefined> {
+function* bounded(pieces: Iterable<Buffer>, bounds: CopyBounds): Generator<Buffer, void, undefined> {
   let bytes = 0;
   for (const piece of pieces) {
     bytes += piece.length;
-    if (most > 0 && bytes > most) throw new Exhausted(`path: it is larger than ${most} bytes, this server's bound`);
+    checkSize(bytes, bounds);
     yield piece;
   }
+}
+
+/** A sparse file of a terabyte costs its maker nothing. */
+function checkSize(bytes: number, { bytes: most }: CopyBounds): void {
+  if (most > 0 && bytes > most) throw new Exhausted(`path: it is larger than ${most} bytes, this server's bound`);
 }
 
 function fileFailure(error: unknown, path: string): unknown {

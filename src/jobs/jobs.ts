@@ -1,4 +1,5 @@
 // What one can do with jobs: the product's verbs, with no word of gRPC in them.
+import { realpathSync } from "node:fs";
 import { setTimeout } from "node:timers/promises";
 import type { Usage } from "../../sandbox/spec.ts";
 import { Admission, type Governance, type Standing } from "./admission.ts";
@@ -66,14 +67,15 @@ export class Jobs {
   ) {
     this.data = data;
     this.#work = new WorkFolders(data, policy.copies);
-    this.files = new JobFiles(this, this.#work, policy.copies);
+    this.files = new JobFiles(this, this.#work, policy.copies, executor.cgroup);
     this.#registry = registry;
     this.#executor = executor;
     this.#networks = networks;
     this.#policy = policy;
     this.#log = log;
     this.#admission = new Admission(governance, registry);
-    const parts = { registry, executor, networks, policy, admission: this.#admission, work: this.#work, log };
+    const allowing = { ...policy, homes: realpathSync(data.homes) };
+    const parts = { registry, executor, networks, policy: allowing, admission: this.#admission, work: this.#work, log };
     this.#starts = new Starts(parts, (job) => this.#conclude(job));
     this.#cleaner = new Cleaner(governance.retention, registry, this.#admission.disk, log);
   }

@@ -1,5 +1,6 @@
 // What the server's configuration adds to a request: defaults, upper bounds, and which host folders a user may name.
 import { realpathSync } from "node:fs";
+import { join } from "node:path";
 import type { IdRanges } from "../../sandbox/id-ranges.ts";
 import type { JobRequest } from "../../sandbox/request.ts";
 import type { SandboxSpec } from "../../sandbox/spec.ts";
@@ -42,6 +43,8 @@ export interface Policy {
   readonly maximum: LimitSettings;
   readonly folders: readonly FolderRule[];
   readonly copies: CopyBounds;
+  /** Folder, without links, of the users' own folders: each user may name the own one. */
+  readonly homes?: string;
   readonly capabilities: readonly CapabilityRule[];
   /** Ids of the host that are for jobs. */
   readonly ids: IdRanges;
@@ -109,6 +112,7 @@ function limit(field: string, asked: number, usual: number, maximum: number): nu
 
 function allowedPath(policy: Policy, user: string, field: string, path: string, write: boolean): string {
   const resolved = resolvedPath(field, path);
+  if (policy.homes !== undefined && isWithin(resolved, join(policy.homes, user))) return resolved;
   const found = policy.folders.filter(
     (rule) => isWithin(resolved, rule.path) && (rule.users.includes("*") || rule.users.includes(user)),
   );

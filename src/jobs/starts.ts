@@ -7,6 +7,7 @@ import { refuseCapabilities } from "./capability-rules.ts";
 import { InvalidRequest, NotAllowed, StartFailed, StepFailed, StoppedInQueue } from "./errors.ts";
 import type { CheckedJob, Executor } from "./executor.ts";
 import { keepNetwork, leaveQueue, readExit, readQueued } from "./folder.ts";
+import { withHome } from "./homes.ts";
 import type { Job } from "./job.ts";
 import type { JobNetwork, JobNetworks } from "./job-networks.ts";
 import type { Caller, Log } from "./jobs.ts";
@@ -182,7 +183,9 @@ export class Starts {
     if (/^\d+$/.test(wanted.name))
       throw new InvalidRequest("name", "a name of digits only would be taken for an id", "add a letter");
     checkLabels(wanted.labels);
-    const allowed = applyPolicy(wanted.request, this.#policy, caller.user);
+    const { homes } = this.#policy;
+    const named = homes === undefined ? wanted.request : withHome(wanted.request, homes, caller.user);
+    const allowed = applyPolicy(named, this.#policy, caller.user);
     const request = wanted.work === null ? allowed : this.#work.prepare(allowed);
     const checked = this.#executor.check(request, seccompChoice(caller, wanted.seccomp), "podium");
     refuseMoved(request, checked.spec);
@@ -256,6 +259,7 @@ function metaOf(id: number, caller: Caller, wanted: NewJob, { spec, folders }: C
     output: spec.output,
     stdin: spec.stdin === "stream",
     boot: bootId,
+    inside: { ...spec.user, cwd: spec.cwd },
     ...(wanted.work !== null && { work: spec.cwd }),
     ...(wanted.repeatable && { requestId: wanted.repeatable.id, requestDigest: wanted.repeatable.digest }),
   };

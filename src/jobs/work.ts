@@ -15,7 +15,7 @@ import type { CopyBounds } from "./policy.ts";
 import { discardTree } from "./trash.ts";
 
 /** Unprivileged owner of what jobs leave on disk: above all ids that running jobs can have (id-ranges.ts). */
-const firstKeptId = 0x80000000;
+export const firstKeptId = 0x80000000;
 const defaultTarget = "/work";
 /** An upload that no Start has named by then is removed. */
 const waitsMs = 10 * 60_000;

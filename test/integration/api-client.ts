@@ -14,6 +14,8 @@ import {
   LogRequest,
   type LogResponse,
   type LogSuccess,
+  type PutOpen,
+  type PutResponse,
   SessionClient,
   StarterClient,
   StartRequest,
@@ -113,6 +115,16 @@ export class Api {
       const call = this.files.upload(answer);
       call.on("error", () => {}); // the answer tells
       for (const tar of pieces) call.write({ tar });
+      call.end();
+    });
+  }
+
+  put(open: PutOpen, pieces: readonly Buffer[]): Promise<PutResponse> {
+    return promised((answer: Answer<PutResponse>) => {
+      const call = this.files.put(answer);
+      call.on("error", () => {}); // the answer tells
+      call.write({ request: { $case: "open", value: open } });
+      for (const tar of pieces) call.write({ request: { $case: "tar", value: tar } });
       call.end();
     });
   }

@@ -65,7 +65,7 @@ test("results need no upload, -w says where the folder is, and what is missing i
   const outside = await run("--download", "/etc/passwd", "--", "true");
   assert.match(outside.stderr, /only what is in its work folder \/work is kept/);
   const absent = await run("--upload", "absent", "--", "true");
-  assert.equal([absent.stderr, absent.code], ["podium: --upload absent: there is no such folder\n", 125]);
+  assert.equal([absent.stderr, absent.code], ["podium: --upload absent: there is no such file or folder\n", 125]);
   const removed = await run("--rm", "--download", "r", "--", "sh", "-c", "echo result > r");
   assert.is(removed.code, 0);
   assert.is(readFileSync(join(place.path, "r"), "utf8"), "result\n");

@@ -18,6 +18,7 @@ function dataIn(path: string): Data {
     cgroupPlan: file("cgroup.json"),
     uploads: file("uploads"),
     trash: file("trash"),
+    homes: file("home"),
   };
   return { path, id: "00c0ffee", jobs: file("jobs"), ...rest };
 }
