@@ -52,7 +52,8 @@ export class RequestError extends Error {
   }
 }
 
-const defaultPids = 512;
+/** Processes and threads of a job that nobody limits otherwise. */
+export const defaultPids = 512;
 /** What the changes to an overlay may take when nothing is said. */
 const defaultOverlayBytes = 1 << 30;
 const defaultPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";

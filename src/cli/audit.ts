@@ -39,10 +39,11 @@ export function auditCommand(): Command {
 }
 
 async function list(filter: Filter): Promise<void> {
+  const folder = existing(filter);
   const json = filter.output === "json";
   let count = 0;
   if (!json) await write("stdout", `${row(["TIME", "DECISION", "USER", "CALL", "JOB", "PEER", "REASON"])}\n`);
-  for await (const { text } of auditLines(existing(filter))) {
+  for await (const { text } of auditLines(folder)) {
     const record = decodeLine(text);
     if (record === null || !matches(record, filter)) continue;
     if (json) await write("stdout", `${count === 0 ? "[\n" : ",\n"}  ${JSON.stringify(record)}`);

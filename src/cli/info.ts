@@ -28,7 +28,7 @@ function infoJson(found: InfoResponse): Json {
     apiVersion: found.apiVersion,
     dataId: found.dataId,
     user: found.user,
-    role: found.role,
+    role: roleOf(found),
     defaultLimits: plain(found.defaultLimits),
     maxLimits: plain(found.maxLimits),
     quota: plain(found.quota),
@@ -38,10 +38,14 @@ function infoJson(found: InfoResponse): Json {
   };
 }
 
+function roleOf({ role }: Pick<InfoResponse, "role">): string {
+  return role.replace("ROLE_", "").toLowerCase();
+}
+
 function infoLines({ version, dataId, user, role, defaultLimits, maxLimits, ...rest }: InfoResponse): string[] {
   const rows = [
     ["server", `podium ${version}, DATA ${dataId}`],
-    ["you", `${user}, ${role.replace("ROLE_", "").toLowerCase()}`],
+    ["you", `${user}, ${roleOf({ role })}`],
     ["a job gets", limitsText(defaultLimits)],
     ["at most", limitsText(maxLimits)],
     ...standingRows(rest),
@@ -59,7 +63,7 @@ function limitsText(limits: Limits | undefined): string {
     pids > 0n && `${pids} pids`,
     timeoutMs > 0n && formatDuration(Number(timeoutMs)),
   ];
-  return texts.filter((text) => text !== false).join(", ") || "no limits of the configuration";
+  return texts.filter((text) => text !== false).join(", ") || "no limit";
 }
 
 function standingRows({ quota, use, queue }: Pick<InfoResponse, "quota" | "use" | "queue">): string[][] {

@@ -116,19 +116,19 @@ export class StartRates {
 
   /** A start was accepted. */
   add(user: string, at = Date.now()): void {
-    for (const who of [user, everybody])
-      this.#starts.set(
-        who,
-        [...this.#recent(who, at), at].sort((a, b) => a - b),
-      );
+    for (const who of [user, everybody]) {
+      const recent = this.#recent(who, at);
+      recent.push(at);
+      this.#starts.set(who, recent);
+    }
   }
 
+  /** Oldest first. */
   #recent(user: string, now: number): number[] {
     const starts = this.#starts.get(user) ?? [];
-    const recent = starts.filter((at) => at > now - minuteMs);
-    if (recent.length === 0) this.#starts.delete(user);
-    else if (recent.length < starts.length) this.#starts.set(user, recent);
-    return recent;
+    while ((starts[0] ?? now) <= now - minuteMs) starts.shift();
+    if (starts.length === 0) this.#starts.delete(user);
+    return starts;
   }
 }
 

@@ -205,9 +205,10 @@ test("retention removes the oldest finished jobs, and none that runs or waits", 
   assert.ok(Number(last) >= Number(waits));
 });
 
-test("without a configuration a thousand starts are refused to nobody", root, async () => {
+test("without a configuration there is no quota and no queue, and Info says so", root, async () => {
   await using server = await LiveServer.start({ config: { logLevel: "silent" } });
-  const { quota, serverQuota, queue } = await server.api().serverInfo();
+  const { quota, serverQuota, queue, defaultLimits } = await server.api().serverInfo();
+  assert.is(defaultLimits?.pids, 512n, "what a job gets that asks for nothing");
   const none = { jobs: 0n, startsPerMinute: 0n, cpus: 0, memoryBytes: 0n, diskBytes: 0n };
   assert.equal([quota, serverQuota, queue?.size], [none, none, 0n]);
 });

@@ -152,7 +152,7 @@ test("the health service tells of each service, and Info of server and caller", 
 
   const info = await api.serverInfo();
   assert.match(info.version, /^\d+\.\d+\.\d+/);
-  assert.is(info.apiVersion, 1);
+  assert.is(info.apiVersion, 2);
   assert.is(info.dataId, readFileSync(join(server.data, "id"), "utf8").trim());
   assert.equal([info.user, info.role], ["alice", Role.USER]);
   assert.is((await server.api("admin").serverInfo()).role, Role.ADMIN);

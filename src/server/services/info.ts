@@ -1,3 +1,4 @@
+import { defaultPids } from "../../../sandbox/request.ts";
 import { type InfoResponse, type InfoServer, Role, type Quota as WireQuota } from "../../gen/podium.ts";
 import type { Caller, Jobs } from "../../jobs/jobs.ts";
 import type { LimitSettings } from "../../jobs/policy.ts";
@@ -5,7 +6,7 @@ import type { Quota } from "../../jobs/quotas.ts";
 import { type CallContext, unary } from "../calls.ts";
 import { limitsOf } from "../wire.ts";
 
-const apiVersion = 1;
+const apiVersion = 2;
 const roles = { user: Role.USER, admin: Role.ADMIN, viewer: Role.VIEWER } as const;
 
 export interface ServerFacts {
@@ -20,6 +21,7 @@ export function infoService(jobs: Jobs, context: CallContext, facts: ServerFacts
 
 async function info(jobs: Jobs, caller: Caller, facts: ServerFacts): Promise<InfoResponse> {
   const { version, defaults, maximum } = facts;
+  const usual = usualLimits(defaults, maximum);
   const { quota, total, use, queue } = await jobs.standing(caller);
   return {
     version,
@@ -27,7 +29,7 @@ async function info(jobs: Jobs, caller: Caller, facts: ServerFacts): Promise<Inf
     dataId: jobs.data.id,
     user: caller.user,
     role: roles[caller.role],
-    defaultLimits: limitsOf(defaults, defaults.timeoutMs, outputOf(defaults)),
+    defaultLimits: limitsOf(usual, usual.timeoutMs, outputOf(defaults)),
     maxLimits: limitsOf(maximum, maximum.timeoutMs, outputOf(maximum)),
     quota: wireQuota(quota),
     serverQuota: wireQuota(total),
@@ -41,6 +43,14 @@ async function info(jobs: Jobs, caller: Caller, facts: ServerFacts): Promise<Inf
     },
     queue: { size: BigInt(queue.size), perUser: BigInt(queue.perUser), waiting: BigInt(queue.waiting) },
   };
+}
+
+const bounded = ["cpus", "memoryBytes", "ioBytesPerSecond", "pids", "timeoutMs"] as const;
+
+/** As src/jobs/policy.ts does it: a job that asks for nothing gets the default, or else the bound. */
+function usualLimits(defaults: LimitSettings, maximum: LimitSettings): LimitSettings {
+  const usual = Object.fromEntries(bounded.map((field) => [field, defaults[field] || maximum[field]]));
+  return { ...defaults, ...usual, pids: usual.pids || defaultPids };
 }
 
 function wireQuota({ jobs, startsPerMinute, cpus, memoryBytes, diskBytes }: Quota): WireQuota {
