@@ -51,7 +51,6 @@ export class Admission {
     const quota = quotaOf(quotas, user);
     refuseImpossible(quota, share, user);
     refuseImpossible(quotas.total, share, "the server");
-    this.#rates.check(user);
     await this.#checkDisk(user, quota.diskBytes, (job) => job.meta.user === user);
     await this.#checkDisk("the server", quotas.total.diskBytes, () => true);
   }
@@ -78,9 +77,17 @@ export class Admission {
     throw new Exhausted(`${whose} has ${used} of ${limit} bytes in job folders; remove finished jobs (podium rm)`);
   }
 
-  /** A start was accepted. */
-  count(user: string): void {
+  /** Counts a start and tells whether it is now or later; nothing else happens in between. Throws Exhausted. */
+  enter(user: string, share: Share, wait: boolean): "now" | "later" {
+    this.#rates.check(user);
+    const place = this.queue.place(user, share, wait);
     this.#rates.add(user);
+    return place;
+  }
+
+  /** Nothing came of a start that had entered. */
+  leave(user: string): void {
+    this.#rates.remove(user);
   }
 
   async standing(user: string): Promise<Standing> {

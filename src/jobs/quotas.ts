@@ -114,13 +114,18 @@ export class StartRates {
     );
   }
 
-  /** A start was accepted. */
+  /** A start is about to be accepted. */
   add(user: string, at = Date.now()): void {
     for (const who of [user, everybody]) {
       const recent = this.#recent(who, at);
       recent.push(at);
       this.#starts.set(who, recent);
     }
+  }
+
+  /** The last one was none. */
+  remove(user: string): void {
+    for (const who of [user, everybody]) this.#starts.get(who)?.pop();
   }
 
   /** Oldest first. */

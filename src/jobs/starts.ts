@@ -98,17 +98,24 @@ export class Starts {
     if (wanted.work !== null) this.#work.check(caller.user, wanted.work);
     const { limits } = checked.spec;
     await this.#admission.check(caller.user, limits);
-    const now = this.#queue.place(caller.user, limits, wanted.wait) === "now";
-    const job = now
-      ? await this.#acceptNow(caller, wanted, checked)
-      : this.#accept(caller, wanted, checked, { caller, wanted });
-    this.#admission.count(caller.user);
+    const now = this.#admission.enter(caller.user, limits, wanted.wait) === "now";
+    const job = await this.#accepted(caller, wanted, checked, now);
     const started = now
       ? this.#launch(job, checked)
       : this.#queue.wait(job, () => this.#launchQueued(job, wanted.network, () => checked));
     accepted(job);
     await started;
     return job;
+  }
+
+  async #accepted(caller: Caller, wanted: NewJob, checked: CheckedJob, now: boolean): Promise<Job> {
+    try {
+      if (now) return await this.#acceptNow(caller, wanted, checked);
+      return this.#accept(caller, wanted, checked, { caller, wanted });
+    } catch (error) {
+      this.#admission.leave(caller.user);
+      throw error;
+    }
   }
 
   /** Keeps the place while the network is made: nothing is accepted that cannot have its own. */

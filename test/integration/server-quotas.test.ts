@@ -29,7 +29,7 @@ async function queued(api: Api, count: number): Promise<bigint[]> {
 
 test("each quota refuses with its figures what exceeds it, and what ended gives its share back", root, async () => {
   const perUser = { jobs: 2, cpus: 1.5, memory: "256M" };
-  const users = { bob: { jobs: 0, startsPerMinute: 3 }, admin: { jobs: 0, cpus: 0, memory: 0 } };
+  const users = { bob: { jobs: 0, startsPerMinute: 3 }, admin: { jobs: 0, cpus: 0, memory: 0, startsPerMinute: 4 } };
   await using server = await LiveServer.start({ config: { quotas: { perUser, users }, maximum: { memory: "64M" } } });
   const [alice, bob] = [server.api("alice"), server.api("bob")];
   const refusal = async (api: Api, request: object) => {
@@ -59,6 +59,11 @@ test("each quota refuses with its figures what exceeds it, and what ended gives 
     /^8,bob has started 3 jobs within a minute, and 3 are allowed; try again in \d+ s$/,
   );
   assert.ok((await bob.startId({ cmd: "true", cpu: 0.5, requestId: "bob-1" })) > 0n, "a repetition is no start");
+  const admin = server.api("admin");
+  await failureOf(admin.start({ cmd: "true", name: "7" }));
+  const burst = Array.from({ length: 12 }, () => admin.startId("true").catch((error: Error) => error));
+  const admitted = (await Promise.all(burst)).filter((answer) => typeof answer === "bigint");
+  assert.is(admitted.length, 4, "also when all come at once");
   await server.stop();
   await server.restart();
   assert.match(String(await refusal(server.api("bob"), {})), /within a minute/);
