@@ -69,6 +69,9 @@ function makeOutside(): void {
   inside("addr", "add", outside.metadata6, "dev", "lo", "nodad");
   ip("link", "set", "uplink0", "up");
   inside("link", "set", "eth0", "up");
+  // Else the outside asks for it from whatever address it answers with, and from fd00:ec2::254 nobody would hear it.
+  const [, mac = ""] = /link\/ether (\S+)/.exec(ip("-o", "link", "show", "uplink0")) ?? [];
+  inside("neigh", "replace", outside.host6, "lladdr", mac, "dev", "eth0", "nud", "permanent");
   ip("route", "add", "default", "via", outside.address);
   ip("-6", "route", "add", "default", "via", outside.address6);
 }
