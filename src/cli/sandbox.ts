@@ -23,11 +23,6 @@ async function runSandbox(argv: string[], options: JobOptions): Promise<void> {
   refuseUndecodableArguments();
   if (process.getuid?.() !== 0)
     throw new CliError("sandbox: it makes namespaces and cgroups, which needs root", "run it as root");
-  if (options.outputLimit?.kill === false)
-    throw new CliError(
-      "--output-limit: of output that goes straight through nothing is kept",
-      "end the job at its limit with SIZE:kill",
-    );
   const request = requestOf(argv, options, true);
   const filters = seccompFilters(seccompChoice(options.seccomp), filterNeeds(request));
   const spec = specOf(request, {

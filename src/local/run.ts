@@ -71,7 +71,8 @@ class LocalJob {
     const [stdout, stderr] = [this.#openOutput("stdout"), this.#openOutput("stderr")];
     const failure = await this.#start();
     if (failure !== null) return failure;
-    const outputs = [copyOut(stdout, "stdout"), copyOut(stderr, "stderr")];
+    const { output } = this.#spec;
+    const outputs = [copyOut(stdout, "stdout", output), copyOut(stderr, "stderr", output)];
     const inputLoss = await this.#attend(signals);
     const lost = [inputLoss, ...(await Promise.all(outputs))].find((loss) => loss !== null);
     if (lost !== undefined) throw new Error(lost);

@@ -4,6 +4,8 @@ import { Socket } from "node:net";
 import type { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import type { ControlClient } from "../../sandbox/init/client.ts";
+import type { OutputLimit } from "../../sandbox/spec.ts";
+import { HeadAndTail } from "./head-and-tail.ts";
 
 /** Why bytes were lost between podium's own streams and the command's; null when none were. */
 export type Loss = string | null;
@@ -12,18 +14,31 @@ export type Loss = string | null;
  * Copies what a FIFO gives to podium's stdout or stderr, and closes it; Node has only a dummy for a block device there.
  * A reader that went away (EPIPE) is no loss: it has seen enough, and the command hears of it from its own pipe.
  */
-export async function copyOut(fifo: number, name: "stdout" | "stderr"): Promise<Loss> {
+export async function copyOut(fifo: number, name: "stdout" | "stderr", limit: OutputLimit): Promise<Loss> {
   const source = new Socket({ fd: fifo, readable: true, writable: false });
   const fd = name === "stdout" ? 1 : 2;
   try {
-    if (fstatSync(fd).isBlockDevice()) await pipeline(source, createWriteStream("", { fd, autoClose: false }));
-    else await pipeline(source, process[name], { end: false });
+    const kept = limited(source, name, limit);
+    if (fstatSync(fd).isBlockDevice()) await pipeline(kept, createWriteStream("", { fd, autoClose: false }));
+    else await pipeline(kept, process[name], { end: false });
     return null;
   } catch (error) {
     source.destroy();
     const { code } = error as NodeJS.ErrnoException;
     return code === "EPIPE" ? null : `${name}: cannot be written: ${code}`;
   }
+}
+
+/** init itself keeps a limit that ends the job. */
+function limited(source: Socket, name: string, { bytes, kill }: OutputLimit): Readable {
+  if (bytes === 0 || kill) return source;
+  const tell = (dropped: number) => {
+    process.stderr.write(`podium: ${name}: ${dropped} bytes were left out here by its output limit\n`);
+  };
+  const kept = new HeadAndTail(bytes, tell);
+  source.once("error", (error) => kept.destroy(error));
+  kept.once("close", () => source.destroy()); // whoever read it has gone: the command hears of it from its own pipe
+  return source.pipe(kept);
 }
 
 /** process.stdin, except where Node would give an empty dummy in its place: for a block device, and for a folder. */

@@ -3,7 +3,7 @@ import { readdirSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import * as assert from "uvu/assert";
 import { Cause, LogRequest } from "../../src/gen/podium.ts";
-import { runSandbox } from "../support/sandbox.ts";
+import { runSandbox, startSandbox } from "../support/sandbox.ts";
 import { TestServer } from "../support/server.ts";
 import { requires, suite } from "../support/suite.ts";
 import { LiveServer, residentMiB, until } from "./live-server.ts";
@@ -126,15 +126,22 @@ test("the configuration's default holds for jobs that ask for nothing, and its b
 });
 
 test(
-  "podium sandbox keeps its limit with :kill, and refuses what it could not keep",
+  "S09 podium sandbox ends a job at its limit with :kill; without, head and tail come through",
   requires("root", "libseccomp"),
   async () => {
     const { code, stdout, stderr } = await runSandbox(["--output-limit", "100K:kill", "--", "yes"]);
     assert.equal([code, stdout.length], [137, 100 << 10]);
     assert.is(stderr, "podium: OUTPUT_LIMIT: wrote more than its output limit of 100K to stdout\n");
-    const refused = await runSandbox(["--output-limit", "100K", "--", "yes"]);
-    assert.equal([refused.code, refused.stdout], [125, ""]);
-    assert.match(refused.stderr, /end the job at its limit with SIZE:kill/);
+    const kept = await runSandbox(["--output-limit", "100K", "--", "sh", "-c", "seq 1 400000; echo whole >&2; exit 3"]);
+    const all = Array.from({ length: 400_000 }, (_, n) => `${n + 1}\n`).join("");
+    assert.is(kept.code, 3);
+    assert.ok(kept.stdout === all.slice(0, 50 << 10) + all.slice(-50 << 10), "its first and its last 50 KiB");
+    assert.ok(kept.stderr.includes("whole\n"));
+    const dropped = all.length - (100 << 10);
+    assert.ok(kept.stderr.includes(`podium: stdout: ${dropped} bytes were left out here by its output limit\n`));
+    const seen = startSandbox(["--output-limit", "1M", "--", "yes"], { input: "" });
+    seen.child.stdout?.once("data", () => seen.child.stdout?.destroy());
+    assert.is((await seen.ended).code, 141, "its reader has gone, and it ends as in a pipe");
   },
 );
 
