@@ -10,7 +10,8 @@ import { Attacks, assertNoneWorked, assertResults, profiles } from "./attacks.ts
 const test = suite("mounts and namespaces");
 const root = requires("root", "libseccomp");
 const compiler = requires("root", "libseccomp", "gcc");
-const mountinfo = () => readFileSync("/proc/self/mountinfo", "utf8");
+/** Without the networks of other servers of this host. */
+const mountinfo = () => readFileSync("/proc/self/mountinfo", "utf8").replaceAll(/^.*\/run\/netns.*\n/gm, "");
 
 for (const seccomp of profiles) {
   test(`N05 nothing can be mounted, moved or uncovered, seccomp ${seccomp}`, compiler, async () => {
