@@ -86,6 +86,8 @@ function tourOfJobs(folder, env) {
   });
   say("More memory than it may have");
   show(["run", "-m", "32M", "--", "tail", "/dev/zero"], { expected: 137, env });
+  say("A network of its own, behind NAT, with an allow list and a rate");
+  show(["run", "--allow", "192.0.2.0/24:443", "--net-rate", "10M", "--", "sh", "-c", "ip -br addr; ip route"], { env });
   say("In the background: start, look, follow, stop");
   const id = outputOf(
     ["start", "--name", "ticker", "--", "sh", "-c", "while echo tock; do sleep 0.2; done"],
@@ -93,6 +95,7 @@ function tourOfJobs(folder, env) {
   ).trim();
   process.stdout.write(`$ podium start --name ticker -- sh -c 'while echo tock; do sleep 0.2; done'\n${id}\n`);
   show(["ps"], { env });
+  show(["netcheck", "ticker", "localhost"], { env });
   show(["logs", "-n", "1", id], { env });
   show(["stop", "ticker"], { env });
   show(["status", id], { env });
