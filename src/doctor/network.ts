@@ -43,7 +43,9 @@ export async function firewallChecks(dataId: string): Promise<Check[]> {
   try {
     const drops = await findForeignDrops(networkTag(dataId));
     if (drops.length === 0) return [met("firewall", "no other program's rules drop what jobs forward")];
-    return drops.map(({ reason, mend }) => wanting("firewall", reason, mend));
+    return drops.map(({ reason, mend }) =>
+      lacking("firewall", reason, `${mend}; until then jobs start with --net none only`),
+    );
   } catch (error) {
     if (error instanceof NetworkError) return [];
     throw error;

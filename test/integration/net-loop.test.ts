@@ -45,5 +45,5 @@ test("the event loop is held up by no more than 20 ms by the networks of 200 job
   }
   if (none === undefined || bridge === undefined) throw new Error("the server measured nothing");
   // What holds it up without networks too (the disk, a collection of garbage) is not theirs.
-  assert.ok(bridge.longestOwnMs < Math.max(bearableMs, 1.5 * none.longestOwnMs), `${bridge.longestOwnMs} ms`);
+  assert.ok(bridge.longestOwnMs < bearableMs + none.longestOwnMs, `${bridge.longestOwnMs} ms`);
 });
