@@ -4,9 +4,21 @@ import { posix } from "node:path";
 import { type Capability, capabilitiesNamed } from "./capabilities.ts";
 import { limitsWithFiles } from "./controller-file.ts";
 import { type FurtherRequest, furtherLimits } from "./further-limits.ts";
+import { checkStrings, checkTogether, environment, guestPath, terminalSize, user } from "./program-request.ts";
+import { RequestError } from "./request-error.ts";
 import { inodesFor } from "./scratch-size.ts";
 import type { SeccompNeeds } from "./seccomp/programs.ts";
-import type { Grant, Limits, Names, Network, Rootfs, RootfsMode, SandboxSpec, TmpfsMount } from "./spec.ts";
+import type {
+  Grant,
+  Limits,
+  Names,
+  Network,
+  Rootfs,
+  RootfsMode,
+  SandboxSpec,
+  TerminalSize,
+  TmpfsMount,
+} from "./spec.ts";
 
 /** Sizes: 0 or absent is the default. */
 export interface RootfsRequest {
@@ -37,30 +49,13 @@ export interface JobRequest extends FurtherRequest {
   readonly outputBytes?: number;
   readonly outputKill?: boolean;
   readonly stdin?: boolean;
-}
-
-/** A field of a request that cannot be had as asked. `field` is the request's own name for it. */
-export class RequestError extends Error {
-  override readonly name = "RequestError";
-  readonly field: string;
-  readonly mend: string;
-
-  constructor(field: string, reason: string, mend = "") {
-    super(`${field}: ${reason}`);
-    this.field = field;
-    this.mend = mend;
-  }
+  readonly terminal?: TerminalSize;
 }
 
 /** Processes and threads of a job that nobody limits otherwise. */
 export const defaultPids = 512;
 /** What the changes to an overlay may take when nothing is said. */
 const defaultOverlayBytes = 1 << 30;
-const defaultPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
-/** execve(2): MAX_ARG_STRLEN for one string; all of them together must leave room in the kernel's 2 MiB. */
-const longestString = 128 * 1024 - 1;
-const longestTogether = 1024 * 1024;
-const highestId = 65_535;
 const longestTimeoutMs = 10 * 365 * 86_400_000;
 
 /** What the caller decided beside the request. */
@@ -76,7 +71,7 @@ export interface Surroundings {
 
 /** Checks everything and fills in the defaults. Throws RequestError. */
 export function specOf(request: JobRequest, surroundings: Surroundings): SandboxSpec {
-  const env = environment(request.env ?? []);
+  const env = environment(request.env ?? [], request.terminal !== undefined);
   checkStrings("argv", request.argv);
   checkTogether(request.argv, request.env ?? []);
   if ((request.argv[0] ?? "") === "") throw new RequestError("argv", "the command is empty", "name a program to run");
@@ -98,6 +93,7 @@ export function specOf(request: JobRequest, surroundings: Surroundings): Sandbox
     seccomp: surroundings.seccomp,
     callNames: surroundings.callNames ?? [],
     stdin: request.stdin === true ? "stream" : "null",
+    terminal: terminalSize(request.terminal),
   };
 }
 
@@ -130,52 +126,6 @@ export function limitsOf(request: Omit<JobRequest, "argv">): Limits {
   });
 }
 
-function environment(settings: readonly string[]): Record<string, string> {
-  checkStrings("env", settings);
-  const env = new Map([
-    ["PATH", defaultPath],
-    ["LANG", "C.UTF-8"],
-  ]);
-  for (const setting of settings) {
-    const cut = setting.indexOf("=");
-    if (cut < 1)
-      throw new RequestError("env", `${JSON.stringify(setting)} is not NAME=VALUE`, "write it like HOME=/work");
-    env.set(setting.slice(0, cut), setting.slice(cut + 1));
-  }
-  return Object.fromEntries(env); // unlike an assignment, it also takes a variable called __proto__
-}
-
-function checkStrings(field: string, strings: readonly string[]): void {
-  for (const [i, text] of strings.entries()) {
-    if (text.includes("\0"))
-      throw new RequestError(`${field}[${i}]`, "contains a NUL byte, which no program can be given");
-    if (Buffer.byteLength(text) > longestString) {
-      throw new RequestError(
-        `${field}[${i}]`,
-        `is longer than the ${longestString} bytes that the kernel takes`,
-        "pass it in a file or on stdin",
-      );
-    }
-  }
-}
-
-function checkTogether(argv: readonly string[], env: readonly string[]): void {
-  const bytes = [...argv, ...env].reduce((sum, text) => sum + Buffer.byteLength(text) + 1, 0);
-  if (bytes <= longestTogether) return;
-  throw new RequestError(
-    "argv",
-    `arguments and environment are ${bytes} bytes together, at most ${longestTogether}`,
-    "pass data in a file or on stdin",
-  );
-}
-
-function guestPath(field: string, path: string): string {
-  if (!path.startsWith("/"))
-    throw new RequestError(field, `${JSON.stringify(path)} is not an absolute path`, "begin it with /");
-  if (path.includes("\0")) throw new RequestError(field, "contains a NUL byte");
-  return posix.normalize(path);
-}
-
 function hostname(name: string): string {
   if (/^[A-Za-z0-9]([A-Za-z0-9.-]{0,61}[A-Za-z0-9])?$/.test(name)) return name;
   throw new RequestError(
@@ -183,18 +133,6 @@ function hostname(name: string): string {
     `${JSON.stringify(name)} is no host name`,
     "use at most 63 letters, digits, dots and inner hyphens",
   );
-}
-
-function user({ uid, gid }: { uid: number; gid: number }): { uid: number; gid: number } {
-  for (const [field, id] of [
-    ["user.uid", uid],
-    ["user.gid", gid],
-  ] as const) {
-    if (!Number.isInteger(id) || id < 0 || id > highestId) {
-      throw new RequestError(field, `${id} is not an id of the job`, `use a number from 0 to ${highestId}`);
-    }
-  }
-  return { uid, gid };
 }
 
 const rootfsModes: readonly string[] = ["overlay", "ro", "rw"] satisfies RootfsMode[];

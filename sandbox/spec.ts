@@ -56,6 +56,12 @@ export interface TmpfsMount {
   readonly sizeBytes: number;
 }
 
+/** Characters, 0 to 65535 each; 0 = unknown. */
+export interface TerminalSize {
+  readonly rows: number;
+  readonly columns: number;
+}
+
 export type RootfsMode = "overlay" | "ro" | "rw";
 
 export interface Rootfs {
@@ -105,6 +111,8 @@ export interface SandboxSpec {
   readonly callNames: readonly string[];
   /** Where stdin comes from: `null` is at end-of-file, `stream` is fed through the control socket. */
   readonly stdin: "null" | "stream";
+  /** A terminal for stdin, stdout and stderr, of this size at first; null: pipes. With it `stdin` says whether anybody types. */
+  readonly terminal: TerminalSize | null;
 }
 
 /** Why a job ended (docs/contract.md). Exactly one for each. */

@@ -3,7 +3,7 @@ import { close as closeFd, open } from "node:fs";
 import { connect, type Socket } from "node:net";
 import { promisify } from "node:util";
 import { encodeFrame, encodeJson } from "../frames.ts";
-import { ControlType, maxInputBytes, type StopMessage } from "./protocol.ts";
+import { ControlType, maxInputBytes, type ResizeMessage, type StopMessage } from "./protocol.ts";
 
 const openFile = promisify(open);
 
@@ -52,6 +52,10 @@ export class ControlClient {
 
   inputEnd(): void {
     this.socket.write(encodeFrame(ControlType.inputEnd, Buffer.alloc(0)));
+  }
+
+  resize(size: ResizeMessage): void {
+    this.socket.write(encodeJson(ControlType.resize, size));
   }
 
   timeout(milliseconds: number): void {

@@ -1,11 +1,14 @@
 // The command's process, from init's side: the fork, and what its set-up reported.
 import type { Ground } from "../setup/context.ts";
 import { becomeCommand, type Errand, execMark, readyMark } from "../setup/steps.ts";
-import { close, O_NONBLOCK, pipe, read } from "../sys/descriptors.ts";
+import { terminalMark } from "../setup/terminal.ts";
+import { receive, socketPair } from "../sys/descriptor-passing.ts";
+import { close, read } from "../sys/descriptors.ts";
 import { POLLIN, type PollSet } from "../sys/poll.ts";
 import { fork } from "../sys/process.ts";
 import type { SetupFailure } from "../zygote/protocol.ts";
 import { ForbiddenCalls } from "./forbidden-calls.ts";
+import type { Terminal } from "./terminal.ts";
 
 /** `pending` at the end means that the process died before it could say anything. */
 export type Setup = "pending" | "executed" | SetupFailure;
@@ -14,7 +17,7 @@ export type Setup = "pending" | "executed" | SetupFailure;
 const reportChunk = 2 << 10;
 const pidBytes = 4;
 
-const marked = new RegExp(`^${readyMark}?(?:(${execMark})(\\d*))?(.*)$`, "s");
+const marked = new RegExp(`^${readyMark}?${terminalMark}?(?:(${execMark})(\\d*))?(.*)$`, "s");
 
 export class Command {
   /** As the job's pid namespace sees it: what init signals and reaps. */
@@ -23,17 +26,19 @@ export class Command {
   #report = Buffer.alloc(0);
   /** SandboxSpec.callNames, once the request is known. */
   callNames: readonly string[] = [];
+  /** Gets both sides of the terminal that the command opens; null where the request wants none. */
+  terminal: Terminal | null = null;
   #slot = -1;
   setup: Setup = "pending";
   /** Of a job whose profile kills, from the moment when its filter is being installed. */
   forbidden: ForbiddenCalls | null = null;
 
   constructor(ground: Ground, errand: Errand) {
-    const status = pipe(O_NONBLOCK);
+    const [ours, theirs] = socketPair();
     this.pid = fork();
-    if (this.pid === 0) becomeCommand(ground, errand, status.write);
-    close(status.write);
-    this.#status = status.read;
+    if (this.pid === 0) becomeCommand(ground, errand, theirs);
+    close(theirs);
+    this.#status = ours;
   }
 
   /** As the host sees it; known once `setup` is no longer pending. */
@@ -67,14 +72,22 @@ export class Command {
     this.setup = { step: "seccomp", errno: "", message };
   }
 
-  /** Reads what the set-up reported (steps.ts): the host pid, the marks, or the failed step; exec closes the pipe. */
+  /** Reads what the set-up reported (steps.ts): the host pid, the marks, or the failed step; exec closes the socket. */
   finish(): void {
     while (this.setup === "pending") {
       const chunk = Buffer.alloc(reportChunk);
-      const n = read(this.#status, chunk);
+      const n = this.#read(chunk);
       if (n === null || n === 0) return this.#conclude(n === 0);
       this.#report = Buffer.concat([this.#report, chunk.subarray(0, n)]);
     }
+  }
+
+  #read(chunk: Buffer): number | null {
+    if (this.terminal === null) return read(this.#status, chunk);
+    const { bytes, descriptors } = receive(this.#status, chunk);
+    const [master, slave] = descriptors;
+    if (master !== undefined && slave !== undefined) this.terminal.take(master, slave);
+    return bytes;
   }
 
   #said(): string {

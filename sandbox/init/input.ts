@@ -2,7 +2,18 @@
 import { close, pipe, setNonBlocking, write } from "../sys/descriptors.ts";
 import { POLLOUT, type PollSet } from "../sys/poll.ts";
 
-export class Input {
+export interface Input {
+  /** False while the last piece waits for room: feed nothing more until then. */
+  readonly ready: boolean;
+  feed(bytes: Buffer): void;
+  /** End of file for the command, after what is still pending. */
+  end(): void;
+  watch(set: PollSet): void;
+  advance(set: PollSet): void;
+  shut(): void;
+}
+
+export class PipeInput implements Input {
   /** The command's end; closed in init once the command has it. */
   readonly readEnd: number;
   readonly #writeEnd: number;
@@ -23,7 +34,6 @@ export class Input {
     close(this.readEnd);
   }
 
-  /** False while the last piece waits for room: feed nothing more until then. */
   get ready(): boolean {
     return this.#pending === null;
   }
@@ -34,7 +44,6 @@ export class Input {
     this.#push();
   }
 
-  /** End of file for the command, after what is still pending. */
   end(): void {
     this.#endWanted = true;
     this.#push();

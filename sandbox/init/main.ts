@@ -6,6 +6,7 @@ import { createGroup } from "../cgroup/create.ts";
 import type { CgroupPlan, Group } from "../cgroup/group.ts";
 import { encodeJson } from "../frames.ts";
 import { StepError, step } from "../setup/step.ts";
+import type { SandboxSpec } from "../spec.ts";
 import { close, O_DIRECTORY, O_PATH, open, write } from "../sys/descriptors.ts";
 import { exitNow, setsid, setUndumpable } from "../sys/process.ts";
 import { MessageType, type SetupFailure, type StartMessage } from "../zygote/protocol.ts";
@@ -13,10 +14,12 @@ import type { UserNamespace } from "../zygote/user-namespaces.ts";
 import { ControlSocket } from "./control.ts";
 import { type End, exitRecord } from "./outcome.ts";
 import { outputsOf } from "./outputs.ts";
-import { prepareJob, showNetwork } from "./prepared.ts";
+import { type PreparedJob, prepareJob, showNetwork } from "./prepared.ts";
 import { noLimits, type ReadyJob, type Slot, waitReady } from "./ready.ts";
 import { type PreparedRecord, prepareRecord, writeRecord } from "./record.ts";
+import { PipeSource } from "./source.ts";
 import { endEverybody, type Parts, Supervisor } from "./supervisor.ts";
+import { Terminal } from "./terminal.ts";
 
 export interface InitContext {
   readonly cgroup: CgroupPlan;
@@ -125,7 +128,7 @@ function acquire(task: Task, group: Group, ready: ReadyJob | null): Parts {
   if (ready !== null) showNetwork(spec, ready.prepared.network);
   const prepared = ready?.prepared ?? prepareJob(task, group, { kind: "known", spec });
   prepared.command.callNames = spec.callNames;
-  if (spec.stdin === "null") prepared.input.shut();
+  const streams = streamsOf(spec, prepared);
   const folder = open(start.folder, O_PATH | O_DIRECTORY);
   const control = new ControlSocket(folder);
   close(folder);
@@ -134,8 +137,9 @@ function acquire(task: Task, group: Group, ready: ReadyJob | null): Parts {
     group,
     command: prepared.command,
     control,
-    input: spec.stdin === "stream" ? prepared.input : null,
-    outputs: outputsOf(start.folder, spec.output, prepared.outputs),
+    input: streams.input,
+    outputs: outputsOf(start.folder, spec.output, streams.sources),
+    terminal: streams.terminal,
     signals: prepared.signals,
     owner: start.bound ? server : -1,
     onExec: (pid, startedAtMs) => {
@@ -143,6 +147,18 @@ function acquire(task: Task, group: Group, ready: ReadyJob | null): Parts {
       tell(task, MessageType.started, { pid, initPid, startedAtMs, group: groupName });
     },
   };
+}
+
+/** The pipes, or a terminal that takes their place; what is written to one is a single stream. */
+function streamsOf({ stdin, terminal }: SandboxSpec, { command, input, outputs }: PreparedJob) {
+  const typed = stdin === "stream";
+  if (!typed || terminal !== null) input.shut();
+  const pipes = outputs.map((readEnd) => new PipeSource(readEnd));
+  if (terminal === null) return { input: typed ? input : null, sources: pipes, terminal: null };
+  for (const pipe of pipes) pipe.close();
+  const pty = new Terminal(typed);
+  command.terminal = pty;
+  return { input: pty.input, sources: [pty], terminal: pty };
 }
 
 function discard(group: Group): void {

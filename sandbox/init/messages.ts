@@ -1,6 +1,7 @@
 // Reading of control frames: what is not exactly a message throws before anything of it is done, and its sender is dropped.
-import type { SignalMessage, StopMessage, TimeoutMessage } from "./protocol.ts";
+import type { ResizeMessage, SignalMessage, StopMessage, TimeoutMessage } from "./protocol.ts";
 
+const longestSide = 65_535;
 const highestSignal = 64;
 const longestGraceMs = 2 ** 31;
 const longestTimeoutMs = 10 * 365 * 86_400_000;
@@ -24,6 +25,11 @@ export function readStop(payload: Buffer): StopMessage {
   const { signal, graceMs, by } = fieldsOf(payload);
   if (typeof by !== "string") throw new Error("a stop says by whom");
   return { signal: whole(signal, highestSignal), graceMs: whole(graceMs, longestGraceMs), by };
+}
+
+export function readResize(payload: Buffer): ResizeMessage {
+  const { rows, columns } = fieldsOf(payload);
+  return { rows: whole(rows, longestSide), columns: whole(columns, longestSide) };
 }
 
 export function readTimeout(payload: Buffer): TimeoutMessage {

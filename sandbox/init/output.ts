@@ -1,8 +1,8 @@
-// One output stream of the job: from the command's pipe into a log file. The job never holds that file.
-import { close, read, setNonBlocking, splice } from "../sys/descriptors.ts";
+// One output stream of the job: from the command's pipe or terminal into a log file. The job never holds that file.
 import { SyscallError } from "../sys/errors.ts";
 import { POLLIN, POLLOUT, type PollSet } from "../sys/poll.ts";
 import type { LogFile } from "./log-file.ts";
+import type { Source } from "./source.ts";
 
 /** One wake-up moves at most this much, so that a flood does not delay the deadline or a signal. */
 const sliceBytes = 1 << 20;
@@ -10,7 +10,7 @@ const oneByte = Buffer.alloc(1);
 
 export class Output {
   readonly log: LogFile;
-  readonly #readEnd: number;
+  readonly #source: Source;
   #open = true;
   /** A FIFO whose reader is behind: wait for it, not for the command. */
   #blocked = false;
@@ -19,8 +19,8 @@ export class Output {
   /** The command wrote more than its limit allows, which ends the job. */
   over = false;
 
-  constructor(log: LogFile, readEnd: number) {
-    this.#readEnd = readEnd;
+  constructor(log: LogFile, source: Source) {
+    this.#source = source;
     this.log = log;
   }
 
@@ -31,8 +31,8 @@ export class Output {
 
   watch(set: PollSet): void {
     if (!this.#open) this.#slot = -1;
-    else if (this.#blocked) this.#slot = set.add(this.log.fd, POLLOUT);
-    else this.#slot = set.add(this.#readEnd, POLLIN);
+    else if (this.#blocked || this.#source.holding) this.#slot = set.add(this.log.fd, POLLOUT);
+    else this.#slot = set.add(this.#source.fd, POLLIN);
   }
 
   advance(set: PollSet): void {
@@ -42,7 +42,7 @@ export class Output {
   /** Moves one slice. True when something moved. */
   #move(): boolean {
     const room = Math.min(sliceBytes, this.log.room);
-    const moved = room > 0 ? this.#splice(room) : this.#lookBeyond();
+    const moved = room > 0 ? this.#moveOrFail(room) : this.#lookBeyond();
     if (moved === "blocked") {
       this.#blocked = this.log.isFifo && room > 0 && !this.#blocked;
       return false;
@@ -57,9 +57,9 @@ export class Output {
   }
 
   /** A target that cannot be written (a full disk) ends the stream, and the command hears of it as EPIPE; the job goes on. */
-  #splice(bytes: number): number | "blocked" | "closed" {
+  #moveOrFail(bytes: number): number | "blocked" | "closed" {
     try {
-      return splice(this.#readEnd, this.log.fd, bytes);
+      return this.#source.move(this.log.fd, bytes);
     } catch (error) {
       if (!(error instanceof SyscallError)) throw error;
       this.#failure = error.code;
@@ -69,28 +69,28 @@ export class Output {
 
   /** Nothing more may be kept: is there more? */
   #lookBeyond(): "blocked" | "closed" {
-    setNonBlocking(this.#readEnd);
-    const n = read(this.#readEnd, oneByte);
+    const n = this.#source.read(oneByte);
     if (n === null) return "blocked";
     this.over = n > 0;
     return "closed";
   }
 
   /**
-   * What the pipe still holds once every process of the job is dead: file or FIFO gets it, then the stream is over, even if
+   * What the source still holds once every process of the job is dead: file or FIFO gets it, then the stream is over, even if
    * somebody outside was handed the pipe's other end. False: the reader of a FIFO is behind.
    */
   drain(): boolean {
+    this.#source.endOfWriters();
     while (this.#open && this.#move());
     if (this.#open && !this.log.isFifo) this.shut();
     return !this.#open;
   }
 
-  /** Closing the read end tells the command with EPIPE that nobody reads any more. */
+  /** The command hears that nobody reads any more. */
   shut(): void {
     if (!this.#open) return;
     this.#open = false;
-    close(this.#readEnd);
+    this.#source.close();
     this.log.close();
   }
 }

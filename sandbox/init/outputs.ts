@@ -1,19 +1,21 @@
-// Both output streams of a job together.
+// The output streams of a job together: two, or the one of a terminal.
 import type { OutputLimit } from "../spec.ts";
 import type { PollSet } from "../sys/poll.ts";
 import { LogFile } from "./log-file.ts";
 import { LogIndex } from "./log-index.ts";
 import { Output } from "./output.ts";
+import type { Source } from "./source.ts";
 
 const names = ["stdout", "stderr"] as const;
 
 export class Outputs {
-  readonly streams: readonly [Output, Output];
+  /** stdout first. */
+  readonly streams: readonly Output[];
   readonly #index: LogIndex | null;
 
   /** `index`: null where nothing is kept. */
-  constructor(stdout: Output, stderr: Output, index: LogIndex | null) {
-    this.streams = [stdout, stderr];
+  constructor(streams: readonly Output[], index: LogIndex | null) {
+    this.streams = streams;
     this.#index = index;
   }
 
@@ -28,7 +30,7 @@ export class Outputs {
 
   #note(): void {
     const [stdout, stderr] = this.streams;
-    this.#index?.note(stdout.log.size, stderr.log.size);
+    this.#index?.note(stdout?.log.size ?? 0, stderr?.log.size ?? 0);
   }
 
   /** The stream that has grown over its limit, or null. */
@@ -43,7 +45,7 @@ export class Outputs {
   }
 
   /**
-   * Nobody can write any more: what the pipes hold goes to the files. Only a slow reader of a FIFO makes this wait, and only
+   * Nobody can write any more: what the sources hold goes to the files. Only a slow reader of a FIFO makes this wait, and only
    * until `owner` (a descriptor, or -1) hangs up.
    */
   drain(set: PollSet, owner: number): void {
@@ -62,9 +64,8 @@ export class Outputs {
   }
 }
 
-/** From these pipes into a job folder in which `stdout` and `stderr` are. */
-export function outputsOf(folder: string, limit: OutputLimit, readEnds: readonly [number, number]): Outputs {
-  const stdout = new Output(new LogFile(`${folder}/stdout`, limit), readEnds[0]);
-  const stderr = new Output(new LogFile(`${folder}/stderr`, limit), readEnds[1]);
-  return new Outputs(stdout, stderr, stdout.log.isFifo ? null : LogIndex.open(folder));
+/** Into a job folder in which `stdout` and `stderr` are, from sources in this order. */
+export function outputsOf(folder: string, limit: OutputLimit, sources: readonly Source[]): Outputs {
+  const streams = sources.map((source, i) => new Output(new LogFile(`${folder}/${names[i]}`, limit), source));
+  return new Outputs(streams, streams.some(({ log }) => log.isFifo) ? null : LogIndex.open(folder));
 }

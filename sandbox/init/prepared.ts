@@ -8,12 +8,12 @@ import { openSignalFd } from "../sys/signals.ts";
 import { MessageType } from "../zygote/protocol.ts";
 import type { UserNamespace } from "../zygote/user-namespaces.ts";
 import { Command } from "./command.ts";
-import { Input } from "./input.ts";
+import { PipeInput } from "./input.ts";
 
 export interface PreparedJob {
   readonly group: Group;
   readonly command: Command;
-  readonly input: Input;
+  readonly input: PipeInput;
   /** Read ends of the command's stdout and stderr. */
   readonly outputs: readonly [number, number];
   readonly signals: number;
@@ -30,7 +30,7 @@ export interface Origin {
 
 /** Forks the command, which goes as far as its errand lets it. */
 export function prepareJob({ initPid, stage, userNamespace }: Origin, group: Group, errand: Errand): PreparedJob {
-  const input = new Input();
+  const input = new PipeInput();
   const [out, err] = [pipe(), pipe()];
   const signals = openSignalFd();
   const network = open("/dev/null", O_RDONLY);

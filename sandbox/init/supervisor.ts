@@ -12,10 +12,11 @@ import type { Command } from "./command.ts";
 import type { ControlSocket, Flow } from "./control.ts";
 import { Deadlines } from "./deadlines.ts";
 import type { Input } from "./input.ts";
-import { readSignal, readStop, readTimeout } from "./messages.ts";
+import { readResize, readSignal, readStop, readTimeout } from "./messages.ts";
 import type { End, Ending } from "./outcome.ts";
 import type { Outputs } from "./outputs.ts";
 import { ControlType, type StopMessage } from "./protocol.ts";
+import type { Terminal } from "./terminal.ts";
 
 const { SIGCHLD, SIGCONT, SIGHUP, SIGINT, SIGKILL, SIGTERM } = constants.signals;
 const everybody = -1;
@@ -31,6 +32,7 @@ export interface Parts {
   readonly control: ControlSocket;
   readonly input: Input | null;
   readonly outputs: Outputs;
+  readonly terminal: Terminal | null;
   readonly signals: number;
   /** A descriptor whose hang-up ends the job, or -1. */
   readonly owner: number;
@@ -144,6 +146,9 @@ export class Supervisor {
       case ControlType.timeout:
         this.#timeoutMs = readTimeout(frame.payload).milliseconds;
         this.#deadlines.changeTimeout(this.#timeoutMs);
+        break;
+      case ControlType.resize:
+        this.#parts.terminal?.resize(readResize(frame.payload));
         break;
       default:
         throw new Error(`unknown control frame ${frame.type}`);

@@ -11,7 +11,7 @@ export interface Ground {
   readonly stage: string;
   /** init's host pid, and its descriptor on which the job's network namespace is by the time that it is to be joined. */
   readonly init: { readonly pid: number; readonly network: number };
-  /** Pipe ends that become 0, 1 and 2; `in` is left unused where stdin is at end-of-file. */
+  /** Pipe ends that become 0, 1 and 2; `in` is left unused where stdin is at end-of-file. A terminal takes their place. */
   readonly stdio: { readonly in: number; readonly out: number; readonly err: number };
 }
 

@@ -62,3 +62,8 @@ function fillDev(dev: string): void {
   for (const name of ["pts", "mqueue", "shm"]) mkdirSync(`${dev}/${name}`, 0o755);
   chmodSync(`${dev}/shm`, 0o1777);
 }
+
+/** Of a job with a terminal: it is the first of its devpts. */
+export function addConsole(root: Root): void {
+  withTarget(root, "/dev", "folder", (dev) => symlinkSync("pts/0", `${dev}/console`), "refused");
+}

@@ -17,7 +17,7 @@ import { openInRoot } from "../sys/resolve.ts";
 import { homeFolder, homeInRoot } from "./accounts.ts";
 import type { Context, Ground } from "./context.ts";
 import { removeDanglingLink } from "./dangling-link.ts";
-import { mountDevices } from "./devices.ts";
+import { addConsole, mountDevices } from "./devices.ts";
 import { mountGrants, mountScratch } from "./grants.ts";
 import { addUser, buildHostView } from "./host-view.ts";
 import { mountProc } from "./proc.ts";
@@ -41,6 +41,7 @@ export function furnishRoot(context: Context): string {
   const root = openRoot(".");
   const home = rootfs === null ? homeFolder(user.uid) : homeInRoot(root, user.uid);
   if (rootfs === null) step("accounts", () => addUser(context.spec));
+  if (context.spec.terminal !== null) step("console", () => addConsole(root));
   step("hosts", () => showNames(context, root));
   step("scratch", () => mountScratchFolders(context, root, home));
   step("grants", () => mountGrants(context, root));

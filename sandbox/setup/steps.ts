@@ -22,6 +22,7 @@ import {
   startSession,
 } from "./session.ts";
 import { Refusal, StepError, step } from "./step.ts";
+import { takeTerminal } from "./terminal.ts";
 
 const failureExit = 125;
 const requestChunk = 16 << 10;
@@ -104,6 +105,7 @@ function finish(context: Context, entered: boolean, hostProc: number): string {
   // through, as in `--cwd /proc/self/fd/7` (CVE-2024-21626).
   step("descriptors", () => closeFrom(statusDescriptor + 1));
   step("capabilities", () => setPrivileges(context.spec));
+  step("terminal", () => takeTerminal(context));
   step("cwd", () => enterWorkingDirectory(context.spec.cwd));
   return home;
 }

@@ -11,6 +11,7 @@ import { Deadlines } from "../init/deadlines.ts";
 import { type End, exitRecord } from "../init/outcome.ts";
 import { type Outputs, outputsOf } from "../init/outputs.ts";
 import { prepareRecord, writeRecord } from "../init/record.ts";
+import { PipeSource } from "../init/source.ts";
 import type { Context } from "../setup/context.ts";
 import { makeNamespaces, nameHost } from "../setup/namespaces.ts";
 import { findProgram } from "../setup/program.ts";
@@ -32,7 +33,7 @@ const spec: SandboxSpec = JSON.parse(`{
   "argv": ["true"], "env": { "PATH": "/usr/bin:/bin" }, "cwd": "/", "hostname": "rehearsal", "user": { "uid": 0, "gid": 0 }, "capabilities": [],
   "rootfs": null, "grants": [], "tmpfs": [], "network": { "kind": "none" },
   "limits": { "cpus": 0, "memoryBytes": 0, "ioBytesPerSecond": 0, "pids": 512 },
-  "timeoutMs": 0, "output": { "bytes": 1073741824, "kill": false }, "seccomp": [], "callNames": [], "stdin": "null"
+  "timeoutMs": 0, "output": { "bytes": 1073741824, "kill": false }, "seccomp": [], "callNames": [], "stdin": "null", "terminal": null
 }`);
 
 /** One round. False when something failed: it will fail at Start too, and be told there with the name of its step. */
@@ -79,7 +80,11 @@ function rehearseInit(group: Group, folder: string): void {
   close(directory);
   const ends = [pipe(), pipe()] as const;
   for (const { write } of ends) close(write);
-  const outputs = outputsOf(folder, spec.output, [ends[0].read, ends[1].read]);
+  const outputs = outputsOf(
+    folder,
+    spec.output,
+    ends.map(({ read }) => new PipeSource(read)),
+  );
   watchOnce(control, outputs);
   control.close();
   const usage = { ...group.usage(), memoryBytes: 0, pids: 0 };

@@ -4,6 +4,7 @@ import { resolveJob } from "../client/job-id.ts";
 import { jobStatus } from "../client/jobs.ts";
 import { followLogs, logsOf, type Moment, type StreamName } from "../client/logs.ts";
 import { addConnectionOptions } from "./connection-options.ts";
+import { count } from "./counts.ts";
 import { tellGap } from "./log-gap.ts";
 import { TimedLines } from "./log-times.ts";
 import { write } from "./output.ts";
@@ -54,12 +55,6 @@ async function logs(text: string, options: Options, command: Command): Promise<v
       await write(only === undefined ? piece.stream : "stdout", timed?.of(piece) ?? piece.bytes);
     }
   });
-}
-
-function count(text: string): bigint {
-  const value = /^\d{1,19}$/.test(text) ? BigInt(text) : -1n;
-  if (value >= 0n && value < 2n ** 63n) return value;
-  throw new InvalidArgumentError(`${JSON.stringify(text)} is not a whole number from 0 up.`);
 }
 
 function moment(text: string): Moment {

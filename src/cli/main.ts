@@ -23,6 +23,11 @@ const commands: Readonly<Record<string, Entry>> = {
     client: true,
     load: async () => (await import("./start.ts")).startCommand(),
   },
+  attach: {
+    summary: "come back to the terminal, or the output, of a running job",
+    client: true,
+    load: async () => (await import("./attach.ts")).attachCommand(),
+  },
   stop: {
     summary: "end jobs and return when no process of them is left",
     client: true,

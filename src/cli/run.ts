@@ -1,28 +1,26 @@
 import { Command, Option } from "commander";
-import { CallFailure, isInterruption } from "../client/call-failure.ts";
 import type { Podium } from "../client/connect.ts";
 import { removeJob, waitForJob } from "../client/jobs.ts";
-import { followLogs } from "../client/logs.ts";
-import { ConnectionLost } from "../client/resume.ts";
-import { feedStdin } from "../client/session.ts";
 import { startJob } from "../client/start.ts";
 import { stopJob } from "../client/stop.ts";
 import type { JobInfo, StartRequest } from "../gen/podium.ts";
 import { refuseUndecodableArguments } from "./argument-bytes.ts";
 import { addConnectionOptions } from "./connection-options.ts";
 import { exitCodeOfJob, failedStart, tellUnusualEnd } from "./end-of-job.ts";
-import { CliError, report } from "./failure.ts";
+import { CliError, tell } from "./failure.ts";
 import { Interrupts } from "./interrupts.ts";
-import { tellGap } from "./log-gap.ts";
-import { printLines, ReaderGone, write } from "./output.ts";
-import { ownInput } from "./own-input.ts";
+import { LocalTerminal, localSize } from "./local-terminal.ts";
+import { printLines, ReaderGone } from "./output.ts";
+import { streamed } from "./plain-session.ts";
 import { tellQueued } from "./queued-start.ts";
 import { addStartOptions, type StartOptions, startRequestOf } from "./start-request.ts";
+import { interact } from "./terminal-session.ts";
 import { explained, withPodium } from "./with-podium.ts";
 import { addWorkOptions, downloadResults, type WorkOptions, withWork } from "./work-options.ts";
 
 interface RunOptions extends StartOptions, WorkOptions {
   readonly interactive?: true;
+  readonly tty?: true;
   readonly detach?: true;
   readonly rm?: true;
 }
@@ -33,7 +31,8 @@ export function runCommand(): Command {
     .argument("<command...>", "program and its arguments")
     .passThroughOptions()
     .option("-i, --interactive", "pass stdin")
-    .addOption(new Option("-d, --detach", "print the id and return").conflicts(["interactive", "rm"]))
+    .option("-t, --tty", "give it a terminal; Ctrl-P Ctrl-Q leaves it running, podium attach comes back to it")
+    .addOption(new Option("-d, --detach", "print the id and return").conflicts("rm"))
     .option("--rm", "remove the job when it has finished")
     .action(run);
   return addConnectionOptions(addWorkOptions(addStartOptions(command)));
@@ -41,10 +40,15 @@ export function runCommand(): Command {
 
 async function run(argv: string[], options: RunOptions, command: Command): Promise<void> {
   refuseUndecodableArguments();
-  const asked = startRequestOf({ argv }, options, options.interactive === true);
+  const { interactive = false, detach = false, tty = false } = options;
+  if (detach && interactive && !tty)
+    throw new CliError("run: -d and -i: nobody would feed its stdin", "add -t, or leave one out");
+  // Asked before anything is started.
+  const terminal = tty && !detach ? LocalTerminal.demand("-t") : null;
+  const asked = startRequestOf({ argv }, options, interactive, tty ? localSize() : undefined);
   await withPodium(command, async (podium) => {
     const request = await withWork(podium, asked, options);
-    const job = options.detach === true ? await started(podium, request) : await ended(podium, request);
+    const job = detach ? await started(podium, request) : await ended(podium, request, terminal);
     if (job === null) return;
     process.exitCode ||= exitCodeOfJob(job);
     if (options.detach !== true) await downloadResults(podium, job, options);
@@ -63,8 +67,8 @@ async function started(podium: Podium, request: StartRequest): Promise<JobInfo |
   }
 }
 
-/** The job at its end, all of its output written. */
-async function ended(podium: Podium, request: StartRequest): Promise<JobInfo> {
+/** The job at its end, all of its output written; null when the user has left it running. */
+async function ended(podium: Podium, request: StartRequest, terminal: LocalTerminal | null): Promise<JobInfo | null> {
   using interrupts = new Interrupts(podium, request);
   let id: bigint;
   try {
@@ -75,42 +79,22 @@ async function ended(podium: Podium, request: StartRequest): Promise<JobInfo> {
   }
   interrupts.nowStop(id);
   try {
-    const job = await streamed(podium, id, request.stdin, interrupts.signal);
-    tellUnusualEnd(job);
+    const job =
+      terminal === null
+        ? await streamed(podium, id, request.stdin, {}, interrupts.signal)
+        : await interact(podium, id, terminal, { typing: request.stdin }, interrupts.signal);
+    if (job === null) tell(`left job ${id} running; to come back: podium attach ${id}`);
+    else tellUnusualEnd(job);
     return job;
   } catch (error) {
     if (error instanceof ReaderGone) return unread(podium, id);
     const { message } = await explained(error, podium);
-    throw new CliError(`job ${id}: ${message}`, `to see how it goes on: podium logs -f ${id}`, error);
+    throw new CliError(`job ${id}: ${message}`, wayBack(id, terminal !== null), error);
   }
 }
 
-async function streamed(podium: Podium, id: bigint, stdin: boolean, leave: AbortSignal): Promise<JobInfo> {
-  const lost = new AbortController();
-  const signal = AbortSignal.any([leave, lost.signal]);
-  const input = stdin ? ownInput() : null;
-  if (input !== null) {
-    feedStdin(podium, id, input, signal).catch((error) => {
-      if (isInterruption(error)) lost.abort(new ConnectionLost(error));
-      else if (!signal.aborted && !input.destroyed) tellLostInput(error);
-    });
-  }
-  try {
-    for await (const piece of followLogs(podium, id, {}, signal)) {
-      tellGap(id, piece);
-      await write(piece.stream, piece.bytes);
-    }
-    return await waitForJob(podium, id, signal);
-  } finally {
-    input?.destroy();
-  }
-}
-
-/** A job that was over before its input came needed none. */
-function tellLostInput(error: unknown): void {
-  if (error instanceof CallFailure && error.status === "FAILED_PRECONDITION") return;
-  const { code, message } = error as NodeJS.ErrnoException;
-  report(new CliError(`stdin: ${code === undefined ? message : `cannot be read: ${code}`}`));
+function wayBack(id: bigint, terminal: boolean): string {
+  return terminal ? `to go on with it: podium attach ${id}` : `to see how it goes on: podium logs -f ${id}`;
 }
 
 /** Nobody reads the output any more: ends the job, as a pipe would have ended it here. */

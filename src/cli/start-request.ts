@@ -2,7 +2,7 @@
 import { randomUUID } from "node:crypto";
 import { readFileSync } from "node:fs";
 import type { Command } from "commander";
-import { type Rootfs, RootfsMode, StartRequest } from "../gen/podium.ts";
+import { type Rootfs, RootfsMode, StartRequest, type Terminal } from "../gen/podium.ts";
 import { CliError } from "./failure.ts";
 import { addJobOptions, another, type GrantOption, type JobOptions } from "./job-options.ts";
 import { furtherOfStart } from "./limit-options.ts";
@@ -26,7 +26,12 @@ export function addStartOptions(command: Command): Command {
     .option("--label <K=V>", "a word to find it by; repeatable", another);
 }
 
-export function startRequestOf(what: Runnable, options: StartOptions, stdin: boolean): StartRequest {
+export function startRequestOf(
+  what: Runnable,
+  options: StartOptions,
+  stdin: boolean,
+  terminal?: Terminal,
+): StartRequest {
   const { cpus = 0, memory = 0, io = 0, pids = 0, timeout = 0, cwd = "", hostname = "", name = "" } = options;
   if (options.name === "") throw new CliError("--name: the name is empty", "leave it out to have none");
   if (options.requestId === "") throw new CliError("--request-id: the id is empty", "leave it out to have a fresh one");
@@ -39,13 +44,14 @@ export function startRequestOf(what: Runnable, options: StartOptions, stdin: boo
     timeoutMs: BigInt(timeout),
     outputLimit: BigInt(options.outputLimit?.bytes ?? 0),
     outputKill: options.outputLimit?.kill === true,
-    env: options.env ?? [],
+    env: [...(terminal === undefined ? [] : ownTerm()), ...(options.env ?? [])],
     cwd,
     hostname,
     name,
     requestId: options.requestId ?? randomUUID(),
     noWait: !options.wait,
     stdin,
+    terminal,
     user: options.user,
     rootfs: options.rootfs && rootfsOf(options.rootfs, options.rootfsSize),
     labels: labelsOf(options.label),
@@ -66,6 +72,12 @@ function labelsOf(texts: readonly string[] = []): Record<string, string> {
     labels.set(key, value.join("="));
   }
   return Object.fromEntries(labels);
+}
+
+/** The job writes for the terminal that podium runs in. */
+function ownTerm(): string[] {
+  const { TERM = "" } = process.env;
+  return TERM === "" ? [] : [`TERM=${TERM}`];
 }
 
 const rootfsModes: Readonly<Record<string, RootfsMode>> = {

@@ -651,6 +651,14 @@ export interface StartRequest {
   /** Empty writable folders in memory, charged to the job and gone with it. Default: none beside /tmp, /var/tmp and HOME. */
   tmpfs: Tmpfs[];
   /**
+   * A terminal of the job's own for stdin, stdout and stderr; what is written to it is stdout. With `stdin` what comes
+   * through Session.Attach is typed on it, without it nobody types. TERM is `xterm` unless `env` says otherwise.
+   * Default: none.
+   */
+  terminal:
+    | Terminal
+    | undefined;
+  /**
    * Makes Start repeatable: while the job of this id is there, the same request of the same user gets that job and its
    * answer again, across restarts of the server; another request with the id is refused (REQUEST_ID_TAKEN). 1 to 128
    * visible ASCII characters. Default: none.
@@ -782,6 +790,14 @@ export interface Tmpfs {
   target: string;
   /** Bytes it may hold. Default: half of the server's memory. */
   sizeBytes: bigint;
+}
+
+/** The size of a terminal. */
+export interface Terminal {
+  /** Lines, 0 to 65535; 0 = unknown. Default: 0. */
+  rows: number;
+  /** Characters in a line, 0 to 65535; 0 = unknown. Default: 0. */
+  columns: number;
 }
 
 /** The answer to Start. */
@@ -1027,6 +1043,10 @@ export interface JobInfo {
     | undefined;
   /** The command's process id as the server's host sees it. 0 if it never ran. */
   pid: bigint;
+  /** It has a terminal. */
+  terminal: boolean;
+  /** It was started with `stdin`: input is taken through Session.Attach. */
+  stdin: boolean;
   /** The request id it was started with, or empty. */
   requestId: string;
   /** The labels that it was given. */
@@ -1299,11 +1319,17 @@ export interface AttachRequest {
     /** Bytes for stdin, at most 1 MiB at a time. */
     { $case: "stdin"; value: Buffer }
     | //
-    /** End-of-file on stdin, after what was sent before. For good: no later Attach opens it again. */
+    /**
+     * End-of-file on stdin, after what was sent before. For good: no later Attach opens it again. On a terminal it is the
+     * end-of-file key (Ctrl-D) instead, and more may be typed.
+     */
     { $case: "stdinEnd"; value: AttachStdinEnd }
     | //
     /** Signal for the command: a name with or without SIG, or a number from 1 to 64. */
     { $case: "signal"; value: string }
+    | //
+    /** The new size of the job's terminal; its foreground processes get SIGWINCH when it is another. */
+    { $case: "resize"; value: Terminal }
     | undefined;
 }
 
@@ -1555,6 +1581,7 @@ function createBaseStartRequest(): StartRequest {
     seccomp: "",
     capAdd: [],
     tmpfs: [],
+    terminal: undefined,
     requestId: "",
     noWait: false,
     labels: {},
@@ -1637,6 +1664,9 @@ export const StartRequest: MessageFns<StartRequest> = {
     }
     for (const v of message.tmpfs) {
       Tmpfs.encode(v!, writer.uint32(226).fork()).join();
+    }
+    if (message.terminal !== undefined) {
+      Terminal.encode(message.terminal, writer.uint32(290).fork()).join();
     }
     if (message.requestId !== "") {
       writer.uint32(370).string(message.requestId);
@@ -1843,6 +1873,14 @@ export const StartRequest: MessageFns<StartRequest> = {
             message.tmpfs.push(Tmpfs.decode(reader, reader.uint32()));
             continue;
           }
+          case 36: {
+            if (tag !== 290) {
+              break;
+            }
+
+            message.terminal = Terminal.decode(reader, reader.uint32());
+            continue;
+          }
           case 46: {
             if (tag !== 370) {
               break;
@@ -1979,6 +2017,9 @@ export const StartRequest: MessageFns<StartRequest> = {
     message.seccomp = object.seccomp ?? "";
     message.capAdd = object.capAdd?.map((e) => e) || [];
     message.tmpfs = object.tmpfs?.map((e) => Tmpfs.fromPartial(e)) || [];
+    message.terminal = (object.terminal !== undefined && object.terminal !== null)
+      ? Terminal.fromPartial(object.terminal)
+      : undefined;
     message.requestId = object.requestId ?? "";
     message.noWait = object.noWait ?? false;
     message.labels = (globalThis.Object.entries(object.labels ?? {}) as [string, string][]).reduce(
@@ -2632,6 +2673,73 @@ export const Tmpfs: MessageFns<Tmpfs> = {
     const message = createBaseTmpfs();
     message.target = object.target ?? "";
     message.sizeBytes = (object.sizeBytes !== undefined && object.sizeBytes !== null) ? BigInt(object.sizeBytes) : 0n;
+    return message;
+  },
+};
+
+function createBaseTerminal(): Terminal {
+  return { rows: 0, columns: 0 };
+}
+
+export const Terminal: MessageFns<Terminal> = {
+  encode(message: Terminal, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.rows !== 0) {
+      writer.uint32(8).uint32(message.rows);
+    }
+    if (message.columns !== 0) {
+      writer.uint32(16).uint32(message.columns);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): Terminal {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseTerminal();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.rows = reader.uint32();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.columns = reader.uint32();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create<I extends Exact<DeepPartial<Terminal>, I>>(base?: I): Terminal {
+    return Terminal.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<Terminal>, I>>(object: I): Terminal {
+    const message = createBaseTerminal();
+    message.rows = object.rows ?? 0;
+    message.columns = object.columns ?? 0;
     return message;
   },
 };
@@ -4003,6 +4111,8 @@ function createBaseJobInfo(): JobInfo {
     limits: undefined,
     usage: undefined,
     pid: 0n,
+    terminal: false,
+    stdin: false,
     requestId: "",
     labels: {},
     work: "",
@@ -4056,6 +4166,12 @@ export const JobInfo: MessageFns<JobInfo> = {
         throw new globalThis.Error("value provided for field message.pid of type int64 too large");
       }
       writer.uint32(96).int64(message.pid);
+    }
+    if (message.terminal !== false) {
+      writer.uint32(160).bool(message.terminal);
+    }
+    if (message.stdin !== false) {
+      writer.uint32(168).bool(message.stdin);
     }
     if (message.requestId !== "") {
       writer.uint32(234).string(message.requestId);
@@ -4189,6 +4305,22 @@ export const JobInfo: MessageFns<JobInfo> = {
             message.pid = reader.int64() as bigint;
             continue;
           }
+          case 20: {
+            if (tag !== 160) {
+              break;
+            }
+
+            message.terminal = reader.bool();
+            continue;
+          }
+          case 21: {
+            if (tag !== 168) {
+              break;
+            }
+
+            message.stdin = reader.bool();
+            continue;
+          }
           case 29: {
             if (tag !== 234) {
               break;
@@ -4258,6 +4390,8 @@ export const JobInfo: MessageFns<JobInfo> = {
       : undefined;
     message.usage = (object.usage !== undefined && object.usage !== null) ? Usage.fromPartial(object.usage) : undefined;
     message.pid = (object.pid !== undefined && object.pid !== null) ? BigInt(object.pid) : 0n;
+    message.terminal = object.terminal ?? false;
+    message.stdin = object.stdin ?? false;
     message.requestId = object.requestId ?? "";
     message.labels = (globalThis.Object.entries(object.labels ?? {}) as [string, string][]).reduce(
       (acc: { [key: string]: string }, [key, value]: [string, string]) => {
@@ -6145,6 +6279,9 @@ export const AttachRequest: MessageFns<AttachRequest> = {
       case "signal":
         writer.uint32(34).string(message.request.value);
         break;
+      case "resize":
+        Terminal.encode(message.request.value, writer.uint32(42).fork()).join();
+        break;
     }
     return writer;
   },
@@ -6194,6 +6331,14 @@ export const AttachRequest: MessageFns<AttachRequest> = {
             message.request = { $case: "signal", value: reader.string() };
             continue;
           }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.request = { $case: "resize", value: Terminal.decode(reader, reader.uint32()) };
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -6233,6 +6378,12 @@ export const AttachRequest: MessageFns<AttachRequest> = {
       case "signal": {
         if (object.request?.value !== undefined && object.request?.value !== null) {
           message.request = { $case: "signal", value: object.request.value };
+        }
+        break;
+      }
+      case "resize": {
+        if (object.request?.value !== undefined && object.request?.value !== null) {
+          message.request = { $case: "resize", value: Terminal.fromPartial(object.request.value) };
         }
         break;
       }
@@ -8334,12 +8485,13 @@ export const JobsClient = makeGenericClientConstructor(JobsService, "podium.Jobs
 export type SessionService = typeof SessionService;
 export const SessionService = {
   /**
-   * Feeds a job that was started with `stdin`. The first request is `open`, each further one is data, the end of stdin
-   * or a signal. The output is read through Log.
+   * Feeds a job that was started with `stdin`, and sizes the terminal of one that has one. The first request is `open`,
+   * each further one is data, the end of stdin, a signal or a size. The output is read through Log, which is also the
+   * scrollback: what is written to a terminal is the job's stdout. Several may be attached to one job. Only its owner may.
    *
    * The stream's own flow control is the backpressure: the server reads no further request while the job reads no
    * input. Closing the stream without `stdin_end` leaves the job's stdin open for a later Attach. FAILED_PRECONDITION
-   * when the job has no open stdin or has ended.
+   * when the job has neither open stdin nor a terminal, or has ended.
    */
   attach: {
     path: "/podium.Session/Attach" as const,
@@ -8354,24 +8506,26 @@ export const SessionService = {
 
 export interface SessionServer extends UntypedServiceImplementation {
   /**
-   * Feeds a job that was started with `stdin`. The first request is `open`, each further one is data, the end of stdin
-   * or a signal. The output is read through Log.
+   * Feeds a job that was started with `stdin`, and sizes the terminal of one that has one. The first request is `open`,
+   * each further one is data, the end of stdin, a signal or a size. The output is read through Log, which is also the
+   * scrollback: what is written to a terminal is the job's stdout. Several may be attached to one job. Only its owner may.
    *
    * The stream's own flow control is the backpressure: the server reads no further request while the job reads no
    * input. Closing the stream without `stdin_end` leaves the job's stdin open for a later Attach. FAILED_PRECONDITION
-   * when the job has no open stdin or has ended.
+   * when the job has neither open stdin nor a terminal, or has ended.
    */
   attach: handleBidiStreamingCall<AttachRequest, AttachResponse>;
 }
 
 export interface SessionClient extends Client {
   /**
-   * Feeds a job that was started with `stdin`. The first request is `open`, each further one is data, the end of stdin
-   * or a signal. The output is read through Log.
+   * Feeds a job that was started with `stdin`, and sizes the terminal of one that has one. The first request is `open`,
+   * each further one is data, the end of stdin, a signal or a size. The output is read through Log, which is also the
+   * scrollback: what is written to a terminal is the job's stdout. Several may be attached to one job. Only its owner may.
    *
    * The stream's own flow control is the backpressure: the server reads no further request while the job reads no
    * input. Closing the stream without `stdin_end` leaves the job's stdin open for a later Attach. FAILED_PRECONDITION
-   * when the job has no open stdin or has ended.
+   * when the job has neither open stdin nor a terminal, or has ended.
    */
   attach(): ClientDuplexStream<AttachRequest, AttachResponse>;
   attach(options: Partial<CallOptions>): ClientDuplexStream<AttachRequest, AttachResponse>;

@@ -1,6 +1,5 @@
 // The seam: the only file of src/server and src/jobs that calls sandbox/ and net/. Plain data in, plain data out, so that
 // one day it can move into a root process of its own and the network-facing server can give root up.
-import { once } from "node:events";
 import { existsSync, writeFileSync } from "node:fs";
 import { setTimeout } from "node:timers/promises";
 import { diskFolders, disksOf } from "../../sandbox/cgroup/block-device.ts";
@@ -11,13 +10,15 @@ import { preparePlacement, removePlacement, sweepJob, sweepJobs } from "../../sa
 import type { IdRanges } from "../../sandbox/id-ranges.ts";
 import { ControlClient } from "../../sandbox/init/client.ts";
 import { prepareRecord, writeRecord } from "../../sandbox/init/record.ts";
-import { filterNeeds, type JobRequest, RequestError, specOf } from "../../sandbox/request.ts";
+import { filterNeeds, type JobRequest, specOf } from "../../sandbox/request.ts";
+import { RequestError } from "../../sandbox/request-error.ts";
 import { ProfileError } from "../../sandbox/seccomp/errors.ts";
 import { type SeccompChoice, seccompFilters } from "../../sandbox/seccomp/programs.ts";
 import type { ExitRecord, SandboxSpec, Usage } from "../../sandbox/spec.ts";
 import { O_CREAT, O_RDWR, open, tryLockByte } from "../../sandbox/sys/descriptors.ts";
 import { idLocks, StartFailedError, ZygoteClient } from "../../sandbox/zygote/client.ts";
 import { InvalidRequest, StepFailed } from "./errors.ts";
+import { jobControl } from "./executor-control.ts";
 import { checkLimits, type LimitUpdate, updateLimits } from "./executor-limits.ts";
 import { placementFor } from "./executor-placement.ts";
 import { readGroup, readState } from "./folder.ts";
@@ -279,24 +280,6 @@ export class Executor {
       if (!(error instanceof CgroupError)) throw error; // a process that cannot be killed: the next server tries again
     }
   }
-}
-
-function jobControl(client: ControlClient): JobControl {
-  const { socket } = client;
-  const closed = new Promise<void>((resolve) => socket.once("close", () => resolve()));
-  return {
-    signal: (signal) => client.signal(signal),
-    stop: (request) => client.stop(request),
-    input: async (bytes) => {
-      if (client.input(bytes)) return;
-      const drained = once(socket, "drain").catch(() => {}); // an error is followed by close
-      await Promise.race([drained, closed]);
-    },
-    inputEnd: () => client.inputEnd(),
-    timeout: (milliseconds) => client.timeout(milliseconds),
-    closed,
-    close: () => socket.destroySoon(),
-  };
 }
 
 function requestFailure(error: unknown): unknown {

@@ -31,6 +31,8 @@ export interface JobMeta {
   /** The id that makes its Start repeatable, and the SHA-256 of the request; not there when none was given. */
   readonly requestId?: string;
   readonly requestDigest?: string;
+  /** Absent in folders of before there were terminals. */
+  readonly terminal?: boolean;
 }
 
 /** Of a job that an earlier podium started. */

@@ -1,3 +1,5 @@
+import type { TerminalSize } from "../../sandbox/spec.ts";
+
 /** A live connection to a job's supervisor. */
 export interface JobControl {
   signal(signal: number): void;
@@ -7,6 +9,7 @@ export interface JobControl {
   inputEnd(): void;
   /** Ends the job so many milliseconds after its start; 0 = never. */
   timeout(milliseconds: number): void;
+  resize(size: TerminalSize): void;
   readonly closed: Promise<void>;
   close(): void;
 }

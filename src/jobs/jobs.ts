@@ -16,7 +16,7 @@ import type { LimitChange } from "./limit-change.ts";
 import { isListed, type ListWanted } from "./list-filter.ts";
 import type { Policy } from "./policy.ts";
 import { isOfAnotherBoot, lostRecord, Registry, type Viewer } from "./registry.ts";
-import { refuseViewer } from "./roles.ts";
+import { refuseOther, refuseViewer } from "./roles.ts";
 import { signalNumber } from "./signal.ts";
 import { type NewJob, Starts } from "./starts.ts";
 import { emptyTrash, trashGone } from "./trash.ts";
@@ -206,10 +206,11 @@ export class Jobs {
     this.#log.info({ job: job.id, user: caller.user }, "removed");
   }
 
-  /** The way to a running job's stdin and signals; null when it is over. */
+  /** The way to a running job's stdin, terminal and signals; null when it is over. For its owner: it is the job's keyboard. */
   async control(caller: Caller, id: bigint, aborted: AbortSignal): Promise<JobControl | null> {
     const job = this.find(caller, id);
     refuseViewer(caller);
+    refuseOther(caller, job);
     return this.#controlOf(job, aborted);
   }
 

@@ -1,5 +1,5 @@
 // What the sandbox refuses, in the API's names of the fields.
-import type { RequestError } from "../../sandbox/request.ts";
+import type { RequestError } from "../../sandbox/request-error.ts";
 import type { Limits } from "../../sandbox/spec.ts";
 import { InvalidRequest } from "./errors.ts";
 

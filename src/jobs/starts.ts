@@ -268,6 +268,7 @@ function metaOf(id: number, caller: Caller, wanted: NewJob, { spec, folders }: C
     boot: bootId,
     inside: { ...spec.user, cwd: spec.cwd },
     ...(wanted.work !== null && { work: spec.cwd }),
+    terminal: spec.terminal !== null,
     ...(wanted.repeatable && { requestId: wanted.repeatable.id, requestDigest: wanted.repeatable.digest }),
   };
 }

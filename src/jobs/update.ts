@@ -1,5 +1,5 @@
 // Changing the limits of a running job: all of what was asked for, or nothing.
-import { RequestError } from "../../sandbox/request.ts";
+import { RequestError } from "../../sandbox/request-error.ts";
 import type { Admission } from "./admission.ts";
 import { InvalidRequest, NotRunning } from "./errors.ts";
 import type { Executor } from "./executor.ts";

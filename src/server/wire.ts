@@ -37,6 +37,8 @@ export function jobInfo(job: Job, usage: Usage): JobInfo {
     labels: { ...meta.labels },
     network: networkOf(job),
     work: meta.work ?? "",
+    terminal: meta.terminal === true,
+    stdin: meta.stdin,
   });
 }
 

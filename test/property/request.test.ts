@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import * as assert from "uvu/assert";
-import { type JobRequest, RequestError, specOf } from "../../sandbox/request.ts";
+import { type JobRequest, specOf } from "../../sandbox/request.ts";
+import { RequestError } from "../../sandbox/request-error.ts";
 import { suite } from "../support/suite.ts";
 
 const test = suite("requests");

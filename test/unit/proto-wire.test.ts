@@ -75,6 +75,7 @@ const additions = record({
     }),
     { nil: undefined },
   ),
+  terminal: fc.option(record({ rows: fc.nat(65_535), columns: fc.nat(65_535) }), { nil: undefined }),
 });
 
 test("a request of the RFD's client arrives whole, and all that was added is left at its default", () => {

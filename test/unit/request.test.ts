@@ -1,5 +1,6 @@
 import * as assert from "uvu/assert";
-import { type JobRequest, RequestError, specOf } from "../../sandbox/request.ts";
+import { type JobRequest, specOf } from "../../sandbox/request.ts";
+import { RequestError } from "../../sandbox/request-error.ts";
 import { suite } from "../support/suite.ts";
 
 const test = suite("requests");
@@ -37,6 +38,7 @@ test("what is not asked for is the contract's default", () => {
     seccomp: [],
     callNames: [],
     stdin: "null",
+    terminal: null,
   });
 });
 

@@ -1,6 +1,8 @@
 import type { ServerDuplexStream } from "@grpc/grpc-js";
-import type { AttachRequest, AttachResponse, SessionServer } from "../../gen/podium.ts";
+import type { TerminalSize } from "../../../sandbox/spec.ts";
+import type { AttachRequest, AttachResponse, SessionServer, Terminal } from "../../gen/podium.ts";
 import { Interrupted, InvalidRequest } from "../../jobs/errors.ts";
+import type { Job } from "../../jobs/job.ts";
 import type { JobControl } from "../../jobs/job-control.ts";
 import type { Caller, Jobs } from "../../jobs/jobs.ts";
 import { signalNumber } from "../../jobs/signal.ts";
@@ -33,12 +35,13 @@ async function attach(jobs: Jobs, caller: Caller, call: AttachCall, signal: Abor
   const first = await nextRequest(requests);
   if (first?.$case !== "open") throw new InvalidRequest("open", "the first request of Attach must be open");
   const job = jobs.find(caller, first.value.id);
-  if (!job.meta.stdin) throw new FailedPrecondition(`job ${job.id} has no stdin: it was started without`);
+  if (!job.meta.stdin && job.meta.terminal !== true)
+    throw new FailedPrecondition(`job ${job.id} has no stdin: it was started without`);
   const control = await jobs.control(caller, first.value.id, signal);
   if (control === null) throw new FailedPrecondition(`job ${job.id} has ended`);
   try {
     call.write({ response: { $case: "opened", value: { id: BigInt(job.id) } } });
-    await Promise.race([feed(requests, control, call), job.ended(signal)]);
+    await Promise.race([feed(requests, job, control, call), job.ended(signal)]);
     if (job.outcome === null) return;
     call.write({ response: { $case: "ended", value: { job: jobInfo(job, jobs.usage(job)) } } });
   } finally {
@@ -57,7 +60,7 @@ async function nextRequest(requests: Requests): Promise<AttachRequest["request"]
   }
 }
 
-async function feed(requests: Requests, control: JobControl, call: AttachCall): Promise<void> {
+async function feed(requests: Requests, job: Job, control: JobControl, call: AttachCall): Promise<void> {
   let taken = 0n;
   for (
     let request = await nextRequest(requests);
@@ -66,19 +69,29 @@ async function feed(requests: Requests, control: JobControl, call: AttachCall): 
   ) {
     switch (request.$case) {
       case "stdin":
+        if (!job.meta.stdin) throw new FailedPrecondition(`job ${job.id} has no stdin: nobody types on its terminal`);
         await control.input(request.value);
         taken += BigInt(request.value.length);
         call.write({ response: { $case: "stdinTaken", value: { bytes: taken } } });
         break;
       case "stdinEnd":
         control.inputEnd();
-        call.write({ response: { $case: "stdinClosed", value: {} } });
+        if (job.meta.terminal !== true) call.write({ response: { $case: "stdinClosed", value: {} } });
         break;
       case "signal":
         control.signal(signalNumber(request.value));
+        break;
+      case "resize":
+        control.resize(sizeOf(job, request.value));
         break;
       default:
         throw new InvalidRequest("open", "Attach is open already");
     }
   }
+}
+
+function sizeOf(job: Job, { rows, columns }: Terminal): TerminalSize {
+  if (job.meta.terminal !== true) throw new FailedPrecondition(`job ${job.id} has no terminal`);
+  if (Math.max(rows, columns) <= 65_535) return { rows, columns };
+  throw new InvalidRequest("resize", `${rows} by ${columns} is no size`, "use at most 65535");
 }

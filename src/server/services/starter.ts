@@ -70,7 +70,7 @@ function argvOf({ cmd, argv }: StartRequest): string[] {
 }
 
 function requestOf(request: StartRequest): JobRequest {
-  const { user, rootfs, cwd, hostname } = request;
+  const { user, rootfs, cwd, hostname, terminal } = request;
   return {
     argv: argvOf(request),
     env: request.env,
@@ -97,6 +97,7 @@ function requestOf(request: StartRequest): JobRequest {
     ...(hostname !== "" && { hostname }),
     ...(user && { user }),
     ...(rootfs && { rootfs: rootfsOf(rootfs) }),
+    ...(terminal && { terminal }),
   };
 }
 
