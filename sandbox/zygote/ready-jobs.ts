@@ -17,7 +17,7 @@ const longestRequest = 48 << 10;
 /** The waiting process uses some memory already; with a lower limit a job is made for its request. */
 const leastMemoryBytes = 32 << 20;
 /** The next is made when nobody has asked for anything for so long, or when few are left. */
-const quietMs = 10;
+const quietMs = 40;
 /** After one could not be made. The reason is told at Start, where somebody hears it. */
 const pauseMs = 5_000;
 

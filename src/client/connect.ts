@@ -23,10 +23,13 @@ const reconnect = { "grpc.initial_reconnect_backoff_ms": 100, "grpc.max_reconnec
 /** Else a name is looked up again only after 30 s, and grpc-js looks it up before it connects again. */
 const lookup = { "grpc.dns_min_time_between_resolutions_ms": 500 };
 
+/** What may be under way to this client unread; with HTTP/2's own 64 KiB a log waits for an answer with each piece. */
+const window = { "grpc-node.flow_control_window": 4 << 20 };
+
 /** Checks the credentials (CredentialError); the connection itself is made by the first call. */
 export function connect(profile: Profile, { patienceMs = 30_000 }: ConnectOptions = {}): Podium {
   const connection = connectionFor(profile);
-  const options = { ...keepalive, ...reconnect, ...lookup, ...connection.options };
+  const options = { ...keepalive, ...reconnect, ...lookup, ...window, ...connection.options };
   const client = new Client(connection.target, connection.credentials, options);
   return { connection, client, patienceMs, [Symbol.dispose]: () => client.close() };
 }

@@ -1,0 +1,34 @@
+// The command line's own time: `podium status` of a finished job against `node -e 0`.
+import { spawnSync } from "node:child_process";
+import { fileURLToPath } from "node:url";
+import { figures, line } from "./figures.mjs";
+
+const times = 15;
+const program = fileURLToPath(new URL("../../dist/podium.js", import.meta.url));
+
+function wallMs(args, env) {
+  const from = performance.now();
+  const { status, stderr } = spawnSync(process.execPath, args, { env, encoding: "utf8" });
+  if (status !== 0) throw new Error(`node ${args.join(" ")}: ${stderr}`);
+  return performance.now() - from;
+}
+
+export async function cli({ server }) {
+  const id = await server.start(["/usr/bin/true"]);
+  await server.wait(id);
+  const env = { PATH: process.env.PATH, PODIUM_PROFILE: server.host.profile("bench") };
+  const [bare, status] = [[], []];
+  for (let i = 0; i < times; i++) {
+    bare.push(wallMs(["-e", "0"], env));
+    status.push(wallMs([program, "status", String(id)], env));
+  }
+  const [one, two] = [figures(status).median, figures(bare).median];
+  return {
+    rows: [],
+    lines: [
+      line("cli", "node -e 0, median", two, { unit: "ms" }),
+      line("cli", "podium status, median", one, { unit: "ms" }),
+      line("cli", "podium status to node -e 0", one / two, { bar: 1.7 }),
+    ],
+  };
+}

@@ -1,0 +1,95 @@
+// Following a job's output: megabytes per second beside a bare grpc-js stream of the same chunks over the same TLS, and how
+// long a line takes from the job's write(2) to the client.
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { built } from "./built.mjs";
+import { figures, line } from "./figures.mjs";
+
+const mebibytes = 256;
+const chunk = Buffer.alloc(64 << 10, "x");
+const rounds = 3;
+const ticks = 150;
+
+async function bareServer(certs) {
+  const { Server, ServerCredentials } = await import("@grpc/grpc-js");
+  const { LoggerService } = await built("src/gen/podium.js");
+  const { once } = await import("node:events");
+  const file = (name) => readFileSync(join(certs, name));
+  const bare = new Server();
+  bare.addService(LoggerService, {
+    log: async (call) => {
+      const nothing = Buffer.alloc(0);
+      const value = { id: 1n, stdout: chunk, stderr: nothing, offset: 0n, gap: 0n, stream: 1 };
+      for (let sent = 0; sent < mebibytes << 20; sent += chunk.length) {
+        if (!call.write({ response: { $case: "success", value } })) await once(call, "drain");
+      }
+      call.end();
+    },
+  });
+  const pair = [{ private_key: file("server.key"), cert_chain: file("server.crt") }];
+  const credentials = ServerCredentials.createSsl(file("ca.crt"), pair, true);
+  const port = await new Promise((resolve, reject) => {
+    bare.bindAsync("127.0.0.1:0", credentials, (error, bound) => (error === null ? resolve(bound) : reject(error)));
+  });
+  return { bare, port };
+}
+
+async function megabytesPerSecond(pieces) {
+  const from = performance.now();
+  let bytes = 0;
+  for await (const piece of pieces) bytes += piece.bytes.length;
+  if (bytes < mebibytes << 20) throw new Error(`only ${bytes} bytes of the log came`);
+  return bytes / 1e6 / ((performance.now() - from) / 1000);
+}
+
+async function streamed(server) {
+  const { followLogs } = await built("src/client/logs.js");
+  const { connect } = await built("src/client/connect.js");
+  const { loadProfile } = await built("src/client/profile.js");
+  const id = await server.start(["sh", "-c", `head -c ${mebibytes << 20} /dev/zero | tr '\\0' x`]);
+  await server.wait(id);
+  const { bare, port } = await bareServer(server.host.certs);
+  const profile = loadProfile(
+    { profile: server.host.profile("bench"), server: `127.0.0.1:${port}` },
+    {},
+    "/nonexistent",
+  );
+  const other = connect(profile);
+  const [ours, theirs] = [[], []];
+  try {
+    for (let i = 0; i < rounds; i++) {
+      theirs.push(await megabytesPerSecond(followLogs(other, 1n, { stream: "stdout" })));
+      ours.push(await megabytesPerSecond(followLogs(server.podium, id, { stream: "stdout" })));
+    }
+  } finally {
+    other[Symbol.dispose]();
+    bare.forceShutdown();
+  }
+  const [one, two] = [figures(ours).median, figures(theirs).median];
+  return [
+    line("log", "podium, median", one, { unit: "MB/s" }),
+    line("log", "bare grpc-js stream, median", two, { unit: "MB/s" }),
+    line("log", "podium to bare stream", one / two, { bar: 0.85, atLeast: true }),
+  ];
+}
+
+/** The job says the time in nanoseconds at each line; both ends have the same clock. */
+async function latency(server) {
+  const { followLogs } = await built("src/client/logs.js");
+  const script = `i=0; while [ $i -lt ${ticks} ]; do date +%s%N; sleep 0.02; i=$((i+1)); done`;
+  const id = await server.start(["sh", "-c", script]);
+  const samples = [];
+  for await (const { bytes } of followLogs(server.podium, id, { stream: "stdout" })) {
+    const nowMs = performance.timeOrigin + performance.now();
+    for (const stamp of bytes.toString().trim().split("\n")) samples.push(nowMs - Number(stamp) / 1e6);
+  }
+  const { median, p99 } = figures(samples);
+  return [
+    line("log", "write in the job to bytes in the client, median", median, { unit: "ms" }),
+    line("log", "write in the job to bytes in the client, p99", p99, { unit: "ms", bar: 5 }),
+  ];
+}
+
+export async function log({ server }) {
+  return { rows: [], lines: [...(await streamed(server)), ...(await latency(server))] };
+}
