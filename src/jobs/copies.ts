@@ -1,11 +1,10 @@
 // The part of the seam (executor.ts) that reads and writes files of running jobs, with each job's own rights.
-import { existsSync, readFileSync } from "node:fs";
-import { join } from "node:path";
 import type { CgroupPlan } from "../../sandbox/cgroup/group.ts";
 import { CopyError, type CopyEvent, copy } from "../../sandbox/copy/client.ts";
 import type { CopyRequest } from "../../sandbox/copy/protocol.ts";
 import { seccompPrograms } from "../../sandbox/seccomp/programs.ts";
 import { Exhausted, InvalidRequest, NoSuchFile, NotPossible, NotRunning } from "./errors.ts";
+import { readGroup } from "./folder.ts";
 import type { Job } from "./job.ts";
 
 /** What is known of a job that files go into or come out of. */
@@ -30,8 +29,7 @@ function requestOf({ cgroup, job, path }: CopyPlace, action: CopyRequest["action
 
 /** Named after the job, unless its folder says otherwise. */
 function groupOf({ folder, id }: Job): string {
-  const file = join(folder, "group");
-  return existsSync(file) ? readFileSync(file, "utf8").trim() : String(id);
+  return readGroup(folder) ?? String(id);
 }
 
 /** Throws NotRunning, NoSuchFile, NotPossible, InvalidRequest. */

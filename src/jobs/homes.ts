@@ -11,14 +11,10 @@ const ownFolder = /^home(?=\/|$)/;
 /** The request with the user's own folder in place of `home`; the folder is there then. */
 export function withHome(request: JobRequest, homes: string, user: string): JobRequest {
   const own = join(homes, user);
-  const named = [...(request.grants ?? []).map(({ source }) => source), request.rootfs?.path ?? ""];
+  const named = (request.grants ?? []).map(({ source }) => source);
   if (named.some((path) => ownFolder.test(path) || path === own || path.startsWith(`${own}/`))) makeHome(homes, user);
   const placed = (path: string) => path.replace(ownFolder, () => own);
-  return {
-    ...request,
-    grants: (request.grants ?? []).map((grant) => ({ ...grant, source: placed(grant.source) })),
-    ...(request.rootfs && { rootfs: { ...request.rootfs, path: placed(request.rootfs.path) } }),
-  };
+  return { ...request, grants: (request.grants ?? []).map((grant) => ({ ...grant, source: placed(grant.source) })) };
 }
 
 /** It gets an owner that no other folder has and nobody on the host is; no user's name begins with a dot. */

@@ -67,6 +67,7 @@ const fields = [
 /** Throws InvalidRequest or NotAllowed naming the field. Paths come back resolved: what was checked is what is used. */
 export function applyPolicy(request: JobRequest, policy: Policy, user: string): JobRequest {
   const { rootfs } = request;
+  const { homes: _, ...shared } = policy; // a root's files have owners of their own, and those of a home have one
   refuseFurther({ ...request, ...limits(request, policy) }, policy);
   const mayName = (field: string, path: string, write: boolean) => allowedPath(policy, user, field, path, write);
   return {
@@ -76,7 +77,9 @@ export function applyPolicy(request: JobRequest, policy: Policy, user: string): 
       ...grant,
       source: mayName(`grants[${i}].source`, grant.source, grant.writable),
     })),
-    ...(rootfs && { rootfs: { ...rootfs, path: mayName("rootfs.path", rootfs.path, rootfs.mode === "rw") } }),
+    ...(rootfs && {
+      rootfs: { ...rootfs, path: allowedPath(shared, user, "rootfs.path", rootfs.path, rootfs.mode === "rw") },
+    }),
   };
 }
 

@@ -3,6 +3,7 @@
 // reason in the report.
 import { spawnSync } from "node:child_process";
 import { existsSync, readFileSync } from "node:fs";
+import { debianTreeProblem } from "./debian-tree.ts";
 
 interface Probe {
   readonly missing: "fails" | "skips";
@@ -23,6 +24,8 @@ const probes = {
   gcc: tool("gcc", "--version"),
   strace: tool("strace", "--version"),
   debootstrap: tool("debootstrap", "--version"),
+  // A host without a way to the archive can have none, and nothing of the product is missing then.
+  "debian-tree": { missing: "skips", probe: debianTreeProblem },
   openssl: tool("openssl", "version"),
   python3: tool("python3", "--version"),
   tmux: tool("tmux", "-V"),
