@@ -1,4 +1,4 @@
-// Networks of jobs when the server ends, is killed, or loses its helpers.
+// Networks of jobs when the server ends or is killed.
 import { execFileSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
@@ -36,7 +36,7 @@ async function kept(server: NetServer): Promise<string[]> {
 }
 
 test(
-  "E12 network, policy, rate and ports of a running job outlive the server, in order or killed, and its helper",
+  "E12 network, policy, rate and ports of a running job outlive the server, ended in order or killed",
   needs,
   async () => {
     await using server = await NetServer.start({ subnet: "10.77.0.0/20" });
