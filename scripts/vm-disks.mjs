@@ -15,6 +15,7 @@ const release = "bookworm";
 const guestPackages = [
   "bubblewrap",
   "busybox-static",
+  "dbus",
   "gcc",
   "iproute2",
   "kmod",
@@ -25,6 +26,7 @@ const guestPackages = [
   "procps",
   "python3",
   "strace",
+  "systemd",
 ];
 /** Modules that the first userland needs to find its disk. */
 const bootModules = ["virtio_pci", "virtio_blk", "ext4"];
@@ -33,11 +35,12 @@ const buildOnly =
   /^(@biomejs|@esbuild|esbuild|@typescript|typescript|@types|knip|ts-proto.*|@bufbuild\/buf.*|@oxc.*|@rolldown)$/;
 
 /** The smoke set of the other privileged suites: the same files as outside, on v2 and on another kernel. */
-const smokeFiles = ["integration/limits-cases", "integration/io-limit", "security/cgroups", "security/namespaces"].map(
+const smokeFiles = ["integration/limits-cases", "integration/io-limit", "security/cgroups"].map(
   (name) => `test/${name}.test.ts`,
 );
 /** Tests that run inside. Emulated, everything takes ten times as long: all of it has twelve minutes. */
-const guestFiles = [...testFilesOf("vm"), ...smokeFiles];
+const systemdFile = "test/vm/systemd.test.ts";
+const guestFiles = [...testFilesOf("vm").filter((file) => file !== systemdFile), ...smokeFiles];
 /** Said by the guest when all of its tests have ended. */
 export const lastWord = "guest: done";
 
@@ -142,7 +145,19 @@ mkdir /sys/fs/cgroup/tests; echo $$ > /sys/fs/cgroup/tests/cgroup.procs
 exec > /dev/ttyS1 2>&1 < /dev/null
 echo "kernel $(uname -r), cgroup v2 with: $(cat /sys/fs/cgroup/cgroup.controllers)"
 cd /podium && ${runner(guestFiles)}
-echo "guest: ended with $?"
+echo "guest: ended with $?; systemd takes over"
+printf '[Unit]\\nDefaultDependencies=no\\nWants=dbus.socket\\nAfter=dbus.socket\\n[Service]\\nType=oneshot\\nExecStart=/bin/sh /podium/systemd.sh\\n' \\
+  > /etc/systemd/system/podium-guest.service
+echo $$ > /sys/fs/cgroup/cgroup.procs
+exec /lib/systemd/systemd --unit=podium-guest.service
+`;
+}
+
+/** What it does once systemd is pid 1. */
+function systemdScript() {
+  return `export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LANG=C.UTF-8
+exec > /dev/ttyS1 2>&1 < /dev/null
+cd /podium && ${runner([systemdFile])}
 echo "${lastWord}"
 sync
 exec busybox poweroff -f
@@ -199,6 +214,7 @@ function checkoutDisk(folder) {
     filter: (source) => !buildOnly.test(source.slice(modules.length + 1)),
   });
   writeFileSync(join(tree, "guest.sh"), guestScript());
+  writeFileSync(join(tree, "systemd.sh"), systemdScript());
   const disk = join(folder, "checkout.ext4");
   run("mke2fs", ["-q", "-t", "ext4", "-d", tree, disk, "1G"]);
   return disk;
