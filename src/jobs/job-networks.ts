@@ -7,7 +7,7 @@ import { hostsFile, type Resolver, readResolver } from "../../net/dns.ts";
 import { NetworkError } from "../../net/errors.ts";
 import type { JobNetwork, NetworkRequest, NetworkSettings } from "../../net/job-network.ts";
 import { networkTag } from "../../net/names.ts";
-import { hasTraces, namespaceFile, reachablePath } from "../../net/namespaces.ts";
+import { hasTraces, namespaceFile, prepareNamespaceFolder, reachablePath } from "../../net/namespaces.ts";
 import { jobPolicy, type ServerPolicy, serverPolicy } from "../../net/policy.ts";
 import { NetworkPool } from "../../net/pool.ts";
 import { ProbeQueue, placeBefore } from "../../net/probe/queue.ts";
@@ -57,13 +57,14 @@ export class JobNetworks {
   }
 
   /**
-   * Takes over the networks of jobs that still run and sweeps what others left. Nothing of the host is touched when no job
-   * is to have a network unless it asks for one. Throws for a configuration that makes no sense; a host that cannot have
+   * Takes over the networks of jobs that still run and sweeps what others left. Nothing of the host but /run/netns is
+   * touched when no job is to have a network unless it asks for one. Throws for a configuration that makes no sense; a host that cannot have
    * networks refuses them at Start.
    */
   static async open(tag: string, choices: NetworkChoices, kept: readonly JobNetwork[], log: Log): Promise<JobNetworks> {
     const networks = new JobNetworks(tag, choices, kept, log);
     networks.#checkChoices();
+    makeFolder();
     const wanted = choices.default === "bridge";
     const left = kept.length > 0 || hasTraces(networks.#settings.tag);
     if (!wanted && !left) return networks;
@@ -247,6 +248,18 @@ export class JobNetworks {
     const read = readResolver();
     this.#resolver = { readMs: performance.now(), found: read };
     return read;
+  }
+}
+
+/**
+ * Before the zygote is started: it leaves /run/netns, which must be a mount of its own by then, or every network that is
+ * made would change the mounts that its ready-made jobs were built on.
+ */
+function makeFolder(): void {
+  try {
+    prepareNamespaceFolder();
+  } catch {
+    // A host that cannot have it cannot have networks: the first Start that wants one is told why.
   }
 }
 
