@@ -15,6 +15,12 @@ export function localSize(): TerminalSize {
   return screen === undefined ? usualSize : { rows: screen.rows, columns: screen.columns };
 }
 
+/** The job writes for the terminal that podium runs in. */
+export function ownTerm(): string[] {
+  const { TERM = "" } = process.env;
+  return TERM === "" ? [] : [`TERM=${TERM}`];
+}
+
 export class LocalTerminal implements Disposable {
   readonly #keys = process.stdin as ReadStream;
   readonly #modes = new ScreenModes();

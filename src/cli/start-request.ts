@@ -6,6 +6,7 @@ import { type Rootfs, RootfsMode, StartRequest, type Terminal } from "../gen/pod
 import { CliError } from "./failure.ts";
 import { addJobOptions, another, type GrantOption, type JobOptions } from "./job-options.ts";
 import { furtherOfStart } from "./limit-options.ts";
+import { ownTerm } from "./local-terminal.ts";
 import { networkOptionsOf } from "./network-options.ts";
 
 export interface StartOptions extends JobOptions {
@@ -72,12 +73,6 @@ function labelsOf(texts: readonly string[] = []): Record<string, string> {
     labels.set(key, value.join("="));
   }
   return Object.fromEntries(labels);
-}
-
-/** The job writes for the terminal that podium runs in. */
-function ownTerm(): string[] {
-  const { TERM = "" } = process.env;
-  return TERM === "" ? [] : [`TERM=${TERM}`];
 }
 
 const rootfsModes: Readonly<Record<string, RootfsMode>> = {

@@ -4,7 +4,7 @@ import { disksOf } from "../../sandbox/cgroup/block-device.ts";
 import { tryFurtherLimits } from "../../sandbox/cgroup/further-limits.ts";
 import { checkRequest } from "../../sandbox/cgroup/limits.ts";
 import { ControlClient } from "../../sandbox/init/client.ts";
-import type { ExitRecord, SandboxSpec } from "../../sandbox/spec.ts";
+import type { ExitRecord, SandboxSpec, TerminalSize } from "../../sandbox/spec.ts";
 import { O_NONBLOCK, O_RDONLY } from "../../sandbox/sys/descriptors.ts";
 import { idLocks, StartFailedError, ZygoteClient } from "../../sandbox/zygote/client.ts";
 import type { NetworkWish } from "../jobs/network-request.ts";
@@ -15,11 +15,22 @@ import { copyOut, type Loss, StandardInput } from "./streams.ts";
 
 const job = "1";
 
+/** podium's own terminal, as the job's. */
+export interface OwnTerminal extends Disposable {
+  /** From here on keys are bytes; tells the present size and each new one. */
+  enter(resized: (size: TerminalSize) => void): void;
+}
+
 /**
  * Runs to the end and says how it ended; a failed start is an ExitRecord too. Nothing is left behind. Throws when the
  * host cannot have it so, or when output or input was lost.
  */
-export async function runLocally(spec: SandboxSpec, wish: NetworkWish): Promise<ExitRecord> {
+export async function runLocally(
+  spec: SandboxSpec,
+  wish: NetworkWish,
+  terminal: OwnTerminal | null = null,
+): Promise<ExitRecord> {
+  using _ = terminal;
   using signals = new ForwardedSignals();
   const data = await makeScratchData();
   try {
@@ -28,7 +39,7 @@ export async function runLocally(spec: SandboxSpec, wish: NetworkWish): Promise<
     tryFurtherLimits(data.cgroup, spec.limits);
     const [network, zygote] = await prepare(data, spec, wish);
     try {
-      return await new LocalJob(zygote, data, network.within(spec), disks).run(signals);
+      return await new LocalJob(zygote, data, network.within(spec), disks).run(signals, terminal);
     } finally {
       await zygote.close();
       await network.close();
@@ -67,13 +78,15 @@ class LocalJob {
     });
   }
 
-  async run(signals: ForwardedSignals): Promise<ExitRecord> {
-    const [stdout, stderr] = [this.#openOutput("stdout"), this.#openOutput("stderr")];
+  async run(signals: ForwardedSignals, terminal: OwnTerminal | null): Promise<ExitRecord> {
+    // What is written to a terminal is stdout: the other FIFO would have no writer, ever.
+    const names = terminal === null ? (["stdout", "stderr"] as const) : (["stdout"] as const);
+    const fifos = names.map((name) => ({ name, fd: this.#openOutput(name) }));
     const failure = await this.#start();
     if (failure !== null) return failure;
     const { output } = this.#spec;
-    const outputs = [copyOut(stdout, "stdout", output), copyOut(stderr, "stderr", output)];
-    const inputLoss = await this.#attend(signals);
+    const outputs = fifos.map(({ fd, name }) => copyOut(fd, name, output));
+    const inputLoss = await this.#attend(signals, terminal);
     const lost = [inputLoss, ...(await Promise.all(outputs))].find((loss) => loss !== null);
     if (lost !== undefined) throw new Error(lost);
     return readRecord(this.#data) ?? lostRecord();
@@ -97,13 +110,14 @@ class LocalJob {
   }
 
   /** Hands signals and stdin on until init has ended; its connection tells, also when the zygote has died. */
-  async #attend(signals: ForwardedSignals): Promise<Loss> {
+  async #attend(signals: ForwardedSignals, terminal: OwnTerminal | null): Promise<Loss> {
     const client = await connect(this.#data.jobFolder);
     const input = new StandardInput();
     if (client !== null) {
       // Not events.once: it rejects on "error", which a reset by an init that is through is.
       const ended = new Promise((resolve) => client.socket.once("close", resolve));
       signals.to(client);
+      terminal?.enter((size) => client.resize(size));
       const feeder = this.#spec.stdin === "stream" ? await connect(this.#data.jobFolder) : null;
       if (feeder !== null) input.feed(feeder);
       await ended;
