@@ -17,8 +17,9 @@ async function runServer(options: ServerOptions & { readonly stopJobsOnExit?: tr
     throw new CliError("serve: it makes namespaces and cgroups, which needs root", "run it as root");
   const { stopJobsOnExit = false } = options;
   const server = await serve({ ...serverSettings(options), version: version(), stopJobsOnExit });
+  const ended = untilToldToEnd(server); // before the line that tells others that they may signal it
   process.stdout.write(`podium: listening on ${server.address}\n`);
-  await untilToldToEnd(server);
+  await ended;
 }
 
 function untilToldToEnd(server: RunningServer): Promise<void> {
