@@ -38,9 +38,11 @@ export class LogIndex {
 
   /** null: there is no room for one. */
   static open(folder: string, capacity: number = mostRecords): LogIndex | null {
+    const path = `${folder}/log-index`;
     try {
-      return new LogIndex(`${folder}/log-index`, capacity);
+      return new LogIndex(path, capacity);
     } catch {
+      removeEmpty(path);
       return null;
     }
   }
@@ -115,5 +117,14 @@ export class LogIndex {
   close(): void {
     if (this.#fd >= 0) close(this.#fd);
     this.#fd = -1;
+  }
+}
+
+/** An index that was made ahead, empty, would promise what never comes. */
+function removeEmpty(path: string): void {
+  try {
+    unlinkSync(path);
+  } catch {
+    // there is none
   }
 }

@@ -1,5 +1,5 @@
 // podium itself, as the bench drives it: a zygote alone, and a server on loopback with one client over mutual TLS.
-import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { built } from "./built.mjs";
 
@@ -11,6 +11,7 @@ export async function zygote(folder) {
   const { preparePlacement, removePlacement } = await built("sandbox/cgroup/placement.js");
   const { specOf } = await built("sandbox/request.js");
   const { seccompFilters } = await built("sandbox/seccomp/programs.js");
+  const { makeReadyFolder } = await built("src/jobs/ready-folders.js");
   const { ZygoteClient } = await built("sandbox/zygote/client.js");
   const cgroup = findPlacement(Buffer.from(folder.slice(-6)).toString("hex"));
   const filters = seccompFilters({ kind: "default" }, { capabilities: [], writableGrants: false });
@@ -23,7 +24,7 @@ export async function zygote(folder) {
   const run = async () => {
     const job = String(++last);
     const jobFolder = join(folder, job);
-    makeJobFolder(jobFolder);
+    await makeReadyFolder(jobFolder);
     const from = performance.now();
     const gone = new Promise((resolve) => client.once("gone", resolve));
     await client.start({ job, folder: jobFolder, spec, disks: [], bound: false });
@@ -38,12 +39,6 @@ export async function zygote(folder) {
     removePlacement(cgroup);
   };
   return { name: "zygote, start to reaped", run, close };
-}
-
-function makeJobFolder(folder) {
-  mkdirSync(folder, { mode: 0o700 });
-  for (const stream of ["stdout", "stderr"]) writeFileSync(join(folder, stream), "");
-  writeFileSync(join(folder, "state"), "RUNNING\n");
 }
 
 function checkRecord(folder) {

@@ -20,6 +20,8 @@ export interface Data {
   readonly id: string;
   readonly jobs: string;
   readonly stage: string;
+  /** Folders for jobs to come (ready-folders.ts). */
+  readonly readyFolders: string;
   /** Uploads that wait for their Start, and what is being removed. */
   readonly uploads: string;
   readonly trash: string;
@@ -44,6 +46,7 @@ export function openData(folder: string): Data {
     path,
     jobs: file("jobs"),
     stage: file("stage"),
+    readyFolders: file("ready"),
     uploads: file("uploads"),
     trash: file("trash"),
     homes: file("home"),

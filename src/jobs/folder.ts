@@ -4,6 +4,7 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, s
 import { join } from "node:path";
 import type { ExitRecord, Limits, OutputLimit } from "../../sandbox/spec.ts";
 import type { JobNetwork } from "./job-networks.ts";
+import type { ReadyFolders } from "./ready-folders.ts";
 
 /** What is known of a job from the moment it was accepted. */
 export interface JobMeta {
@@ -46,13 +47,21 @@ export type StreamName = (typeof streams)[number];
  * where it starts at once. On failure nothing of it is left. `job.json` comes last: without it the folder is half made, and
  * the next server removes it.
  */
-export function createJobFolder(folder: string, meta: JobMeta, queued: object | null = null): void {
-  mkdirSync(folder, { mode: 0o700 });
+export function createJobFolder(
+  folder: string,
+  meta: JobMeta,
+  queued: object | null = null,
+  ready: ReadyFolders | null = null,
+): void {
+  const furnished = ready?.take(folder) === true;
+  if (!furnished) mkdirSync(folder, { mode: 0o700 });
   try {
     // Before job.json, which makes it a job: one that was accepted into the queue is never taken for one that was started.
     if (queued !== null) writeFileSync(queuedFile(folder), `${JSON.stringify(queued)}\n`, { mode: 0o600 });
-    for (const stream of streams) writeFileSync(join(folder, stream), "", { mode: 0o600 });
-    writeFileSync(join(folder, "state"), "RUNNING\n", { mode: 0o600 });
+    if (!furnished) {
+      for (const stream of streams) writeFileSync(join(folder, stream), "", { mode: 0o600 });
+      writeFileSync(join(folder, "state"), "RUNNING\n", { mode: 0o600 });
+    }
     writeFileSync(join(folder, "job.json"), `${JSON.stringify(meta)}\n`, { mode: 0o600 });
   } catch (error) {
     removeJobFolder(folder);

@@ -19,6 +19,7 @@ import {
 } from "./folder.ts";
 import { JobIds } from "./ids.ts";
 import { Job } from "./job.ts";
+import { ReadyFolders } from "./ready-folders.ts";
 import { discardTree } from "./trash.ts";
 import { workOf } from "./work.ts";
 
@@ -31,6 +32,7 @@ export interface Viewer {
 export class Registry {
   readonly #data: Data;
   readonly #ids: JobIds;
+  readonly #ready: ReadyFolders;
   readonly #jobs = new Map<number, Job>();
   readonly #names = new Map<string, number>();
   readonly #requests = new Map<string, Job>();
@@ -41,6 +43,7 @@ export class Registry {
     const ids = listJobIds(data.jobs);
     this.#ids = new JobIds(join(data.path, "last-id"), ids.at(-1) ?? 0);
     for (const id of ids) this.#read(id);
+    this.#ready = new ReadyFolders(data.readyFolders);
   }
 
   #read(id: number): void {
@@ -60,7 +63,7 @@ export class Registry {
     if (taken !== undefined) throw new NameTaken(name, taken);
     const id = this.#ids.take();
     const job = new Job(describe(id), this.#folderOf(id));
-    createJobFolder(job.folder, job.meta, queued);
+    createJobFolder(job.folder, job.meta, queued, this.#ready);
     return this.#add(job);
   }
 
@@ -121,6 +124,7 @@ export class Registry {
   }
 
   close(): void {
+    this.#ready.close();
     this.#ids.close();
   }
 

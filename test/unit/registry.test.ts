@@ -14,6 +14,7 @@ function dataIn(path: string): Data {
   mkdirSync(file("jobs"), { recursive: true });
   const rest = {
     stage: file("stage"),
+    readyFolders: file("ready"),
     zygotePid: file("zygote.pid"),
     cgroupPlan: file("cgroup.json"),
     uploads: file("uploads"),
