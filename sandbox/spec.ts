@@ -115,6 +115,12 @@ export interface SandboxSpec {
   readonly terminal: TerminalSize | null;
 }
 
+/** The part that a job's command and further ones in it have in common. */
+export type ProgramSpec = Pick<
+  SandboxSpec,
+  "argv" | "env" | "cwd" | "user" | "capabilities" | "seccomp" | "callNames" | "stdin" | "terminal"
+>;
+
 /** Why a job ended (docs/contract.md). Exactly one for each. */
 export const causes = [
   "EXITED",

@@ -92,6 +92,7 @@ const bundles = [
     entryPoints: {
       zygote: "sandbox/zygote/main.ts",
       copy: "sandbox/copy/main.ts",
+      exec: "sandbox/exec/main.ts",
       trials: "sandbox/requirements/main.ts",
       "network-agent": "net/agent/main.ts",
       "network-probe": "net/probe/main.ts",

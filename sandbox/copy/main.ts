@@ -1,6 +1,7 @@
 // The copy process; see protocol.ts. Started as host root; its child enters the job and does the work, it waits for the child.
 import { basename, dirname } from "node:path";
 import { encodeFrame, encodeJson } from "../frames.ts";
+import { joinPidNamespace, openTarget } from "../setup/join.ts";
 import { StepError } from "../setup/step.ts";
 import { read, write } from "../sys/descriptors.ts";
 import { POLLIN, POLLOUT, PollSet } from "../sys/poll.ts";
@@ -10,7 +11,7 @@ import { openFolder, packTree } from "../tree/pack.ts";
 import { coalesced } from "../tree/pieces.ts";
 import { TarError } from "../tree/tar.ts";
 import { TooMuch, Unpacker } from "../tree/unpack.ts";
-import { becomeJob, joinPidNamespace, openTarget } from "./enter.ts";
+import { becomeJob } from "./enter.ts";
 import { type CopyDone, type CopyFailed, CopyFrame, type CopyRequest } from "./protocol.ts";
 
 const [input, output] = [0, 1];

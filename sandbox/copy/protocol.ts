@@ -5,14 +5,9 @@
 //          ◀───────────────────────── frames: its stdout ──────── packs (read)
 //
 // It is a program of podium's own, freshly exec'd: it knows nothing of other jobs, loads and runs nothing of the job's root.
-import type { CgroupPlan } from "../cgroup/group.ts";
+import type { Destination } from "../setup/join.ts";
 
-export interface CopyRequest {
-  /** The command's, as the host sees it. */
-  readonly pid: number;
-  readonly cgroup: CgroupPlan;
-  /** Name of the job's group: the process with `pid` must be in it. */
-  readonly group: string;
+export interface CopyRequest extends Destination {
   readonly user: { readonly uid: number; readonly gid: number };
   /** Where relative paths begin; absolute, in the job. */
   readonly cwd: string;

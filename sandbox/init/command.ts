@@ -1,6 +1,5 @@
 // The command's process, from init's side: the fork, and what its set-up reported.
-import type { Ground } from "../setup/context.ts";
-import { becomeCommand, type Errand, execMark, readyMark } from "../setup/steps.ts";
+import { execMark, readyMark } from "../setup/steps.ts";
 import { terminalMark } from "../setup/terminal.ts";
 import { receive, socketPair } from "../sys/descriptor-passing.ts";
 import { close, read } from "../sys/descriptors.ts";
@@ -33,10 +32,11 @@ export class Command {
   /** Of a job whose profile kills, from the moment when its filter is being installed. */
   forbidden: ForbiddenCalls | null = null;
 
-  constructor(ground: Ground, errand: Errand) {
+  /** `become` turns the forked process into the command (setup/steps.ts). */
+  constructor(become: (status: number) => never) {
     const [ours, theirs] = socketPair();
     this.pid = fork();
-    if (this.pid === 0) becomeCommand(ground, errand, theirs);
+    if (this.pid === 0) become(theirs);
     close(theirs);
     this.#status = ours;
   }

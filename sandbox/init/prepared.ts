@@ -1,7 +1,7 @@
 // What init can make of a job before it knows the request: pipes, the signal descriptor and the command's process.
 import type { Group } from "../cgroup/group.ts";
 import { encodeFrame } from "../frames.ts";
-import type { Errand } from "../setup/steps.ts";
+import { becomeCommand, type Errand } from "../setup/steps.ts";
 import type { SandboxSpec } from "../spec.ts";
 import { close, dupClosedOnExec, O_RDONLY, open, pipe, setNonBlocking, write } from "../sys/descriptors.ts";
 import { openSignalFd } from "../sys/signals.ts";
@@ -43,7 +43,7 @@ export function prepareJob({ initPid, stage, userNamespace }: Origin, group: Gro
     init: { pid: initPid, network },
     stdio: { in: input.readEnd, out: out.write, err: err.write },
   };
-  const command = new Command(ground, errand);
+  const command = new Command((status) => becomeCommand(ground, errand, status));
   for (const fd of [out.write, err.write, userNamespace.fd]) close(fd);
   input.closeReadEnd();
   return { group, command, input, outputs: [out.read, err.read], signals, network };

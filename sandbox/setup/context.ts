@@ -1,5 +1,5 @@
 import type { Group } from "../cgroup/group.ts";
-import type { SandboxSpec } from "../spec.ts";
+import type { ProgramSpec, SandboxSpec } from "../spec.ts";
 
 /** What a command's process has before it need know what to run. Descriptors are open in it, while it is still host root. */
 export interface Ground {
@@ -18,6 +18,11 @@ export interface Ground {
 /** All that the steps of one command know. */
 export interface Context extends Ground {
   readonly spec: SandboxSpec;
+}
+
+/** What the steps know that take the host's rights away, in a job's own command and in further ones. */
+export interface Descent extends Pick<Ground, "userNamespace" | "idBase" | "stdio"> {
+  readonly spec: ProgramSpec;
 }
 
 /** Where the command's process reports a failed step, closed by exec: descriptor 3, once `placeStatus` has put it there. */

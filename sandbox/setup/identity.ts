@@ -1,22 +1,23 @@
 import { capabilityMask } from "../capabilities.ts";
-import type { SandboxSpec } from "../spec.ts";
+import type { ProgramSpec } from "../spec.ts";
 import { dropGroups, setCapabilities, setIds, setUmask } from "../sys/credentials.ts";
 import { CLONE_NEWUSER, setns } from "../sys/namespaces.ts";
-import { dropBoundingCapability, raiseAmbientCapability, setNoNewPrivileges } from "../sys/process.ts";
-import type { Context } from "./context.ts";
+import { dropBoundingCapability, raiseAmbientCapability, setNoNewPrivileges, setUndumpable } from "../sys/process.ts";
+import type { Descent } from "./context.ts";
 
 const usualUmask = 0o022;
 /** More than any kernel has; the first unknown one ends the loop (capabilities(7)). */
 const capabilityNumbers = 64;
 
 /** Into the job's user namespace, and from host root to the job's user in it, without supplementary groups. */
-export function becomeJobUser({ userNamespace, spec }: Context): void {
+export function becomeJobUser({ userNamespace, spec }: Descent): void {
   dropGroups();
   setns(userNamespace, CLONE_NEWUSER);
   // Entering gave a full bounding set of the new namespace; while the process still has CAP_SETPCAP there, take from it.
   limitBounding(capabilityMask(spec.capabilities));
   setIds(spec.user.uid, spec.user.gid);
   setUmask(usualUmask);
+  setUndumpable(); // the new ids made it what fs.suid_dumpable says
 }
 
 function limitBounding(kept: bigint): void {
@@ -30,7 +31,7 @@ function limitBounding(kept: bigint): void {
  * exec gives them to it again; another user has them inheritable and ambient too, or exec would take them. Whatever is
  * exec'd, no_new_privs adds none.
  */
-export function setPrivileges({ user, capabilities }: SandboxSpec): void {
+export function setPrivileges({ user, capabilities }: ProgramSpec): void {
   const mask = capabilityMask(capabilities);
   setCapabilities(mask, user.uid === 0 ? 0n : mask);
   if (user.uid !== 0)

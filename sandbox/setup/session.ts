@@ -6,7 +6,7 @@ import { getRlimit, RLIMIT_CORE, RLIMIT_NICE, RLIMIT_NOFILE, RLIMIT_RTPRIO, setR
 import { setsid } from "../sys/process.ts";
 import { leaveRealTime, resetIoPriority } from "../sys/scheduling.ts";
 import { resetDispositions, unblockAllSignals } from "../sys/signals.ts";
-import type { Context } from "./context.ts";
+import type { Descent } from "./context.ts";
 
 /** A session and process group of its own, without a controlling terminal (setsid(2)). */
 export function startSession(): void {
@@ -17,7 +17,7 @@ export function startSession(): void {
  * 0, 1 and 2 become the command's stdio, and dup2 clears their close-on-exec flag. Their owner becomes the job's user, or
  * opening /dev/stderr by name would be refused.
  */
-export function placeStdio({ stdio, spec, idBase }: Context): void {
+export function placeStdio({ stdio, spec, idBase }: Descent): void {
   const input = spec.stdin === "stream" ? stdio.in : open("/dev/null", O_RDONLY);
   for (const fd of [stdio.in, stdio.out, stdio.err]) {
     chownDescriptor(fd, idBase + spec.user.uid, idBase + spec.user.gid);

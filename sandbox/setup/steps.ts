@@ -2,11 +2,11 @@
 // The order is security (ARCHITECTURE.md, "Set-up order"): read it from top to bottom.
 import { readlinkSync } from "node:fs";
 import { FrameReader } from "../frames.ts";
-import type { SandboxSpec } from "../spec.ts";
+import type { ProgramSpec, SandboxSpec } from "../spec.ts";
 import { setUmask } from "../sys/credentials.ts";
 import { closeFrom, dupClosedOnExec, O_DIRECTORY, O_PATH, open, read, write } from "../sys/descriptors.ts";
 import { execve, exitNow } from "../sys/process.ts";
-import { type Context, type Ground, statusDescriptor } from "./context.ts";
+import { type Context, type Descent, type Ground, statusDescriptor } from "./context.ts";
 import { installFilters, prepareFilters } from "./filters.ts";
 import { becomeJobUser, setPrivileges } from "./identity.ts";
 import { joinNetwork, makeNamespaces, nameHost, resetOomScore } from "./namespaces.ts";
@@ -38,19 +38,26 @@ export type Errand =
 
 /** Never returns: it ends as the command, or writes the failed step (SetupFailure as JSON) to `status` and exits. */
 export function becomeCommand(ground: Ground, errand: Errand, status: number): never {
-  try {
-    dupClosedOnExec(status, statusDescriptor);
-    reportPid();
+  return reporting(status, () => {
     const hostProc = open("/proc", O_PATH | O_DIRECTORY);
     const entered = prepare(ground, errand);
     write(statusDescriptor, Buffer.from(readyMark));
     const spec = errand.kind === "known" ? errand.spec : receiveSpec(errand.pipe);
     const home = finish({ ...ground, spec }, entered, hostProc);
-    execute(spec, home);
+    return execute(spec, home);
+  });
+}
+
+/** Runs `steps` with the status pipe in its place: the process's pid is the first that is said on it, a failure the last. */
+export function reporting(status: number, steps: () => never): never {
+  try {
+    dupClosedOnExec(status, statusDescriptor);
+    reportPid();
+    return steps();
   } catch (error) {
     const failure = error instanceof StepError ? error.failure : { step: "setup", errno: "", message: String(error) };
     write(statusDescriptor, Buffer.from(JSON.stringify(failure)));
-    exitNow(failureExit);
+    return exitNow(failureExit);
   }
 }
 
@@ -94,6 +101,12 @@ function finish(context: Context, entered: boolean, hostProc: number): string {
   const home = furnishRoot(context);
   if (!entered) step("pivot", enterRoot);
   step("root", () => closeRoot(context));
+  becomeUnprivileged(context);
+  return home;
+}
+
+/** From host root, in the job's root, to the job's user in its working directory: what is left is the filter and exec. */
+export function becomeUnprivileged(context: Descent): void {
   step("session", startSession);
   step("stdio", () => placeStdio(context));
   step("rlimits", resetLimits);
@@ -107,7 +120,6 @@ function finish(context: Context, entered: boolean, hostProc: number): string {
   step("capabilities", () => setPrivileges(context.spec));
   step("terminal", () => takeTerminal(context));
   step("cwd", () => enterWorkingDirectory(context.spec.cwd));
-  return home;
 }
 
 const folderProblems: Readonly<Record<string, string>> = {
@@ -126,7 +138,7 @@ function enterWorkingDirectory(path: string): void {
 }
 
 /** Between the filter and exec only execve runs: a profile may refuse anything else. */
-function execute(spec: SandboxSpec, home: string): never {
+export function execute(spec: ProgramSpec, home: string): never {
   const env = { HOME: home, ...spec.env };
   const environment = Object.entries(env).map(([name, value]) => `${name}=${value}`);
   const program = step("find", () => findProgram(spec.argv[0] ?? "", spec.env.PATH));

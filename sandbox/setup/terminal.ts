@@ -10,13 +10,13 @@ import {
   setTerminalUtf8,
   unlockTerminal,
 } from "../sys/terminal.ts";
-import { type Context, statusDescriptor } from "./context.ts";
+import { type Descent, statusDescriptor } from "./context.ts";
 
 /** Said on the status socket together with both sides of the terminal. */
 export const terminalMark = "t";
 
 /** It becomes the session's controlling terminal and 0, 1 and 2; both sides go to init. Nothing without a terminal. */
-export function takeTerminal({ spec }: Context): void {
+export function takeTerminal({ spec }: Descent): void {
   if (spec.terminal === null) return;
   const master = open("/dev/pts/ptmx", O_RDWR | O_NOCTTY);
   unlockTerminal(master);

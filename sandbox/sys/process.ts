@@ -96,6 +96,7 @@ export function setsid(): void {
   check(c.setsid(), "setsid");
 }
 
+const PR_SET_PDEATHSIG = 1;
 const PR_SET_DUMPABLE = 4;
 const PR_CAPBSET_DROP = 24;
 const PR_SET_NO_NEW_PRIVS = 38;
@@ -124,4 +125,9 @@ export function dropBoundingCapability(capability: number): boolean {
   if (errno() === constants.errno.EINVAL) return false;
   check(-1, "prctl(PR_CAPBSET_DROP)", String(capability));
   return false;
+}
+
+/** prctl(PR_SET_PDEATHSIG, signal): sent to this process when the thread that forked it ends; kept over exec. */
+export function setParentDeathSignal(signal: number): void {
+  check(c.prctl(PR_SET_PDEATHSIG, signal, 0, 0, 0), "prctl(PR_SET_PDEATHSIG)");
 }

@@ -66,7 +66,7 @@ function count(text: string): number {
   throw new InvalidArgumentError(`${JSON.stringify(text)} is not a whole number from 1 up.`);
 }
 
-function userIds(text: string): { uid: number; gid: number } {
+export function userIds(text: string): { uid: number; gid: number } {
   const match = /^(\d{1,5})(?::(\d{1,5}))?$/.exec(text);
   if (match === null) throw new InvalidArgumentError(`${JSON.stringify(text)} is not UID or UID:GID, in numbers.`);
   return { uid: Number(match[1]), gid: Number(match[2] ?? match[1]) };

@@ -28,6 +28,11 @@ const commands: Readonly<Record<string, Entry>> = {
     client: true,
     load: async () => (await import("./attach.ts")).attachCommand(),
   },
+  exec: {
+    summary: "run a further command in a running job",
+    client: true,
+    load: async () => (await import("./exec.ts")).execCommand(),
+  },
   stop: {
     summary: "end jobs and return when no process of them is left",
     client: true,

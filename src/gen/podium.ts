@@ -1384,6 +1384,106 @@ export interface AttachEnded {
   job: JobInfo | undefined;
 }
 
+/** One step of the client's side of Session.Exec. */
+export interface ExecRequest {
+  /** Exactly one is set. */
+  request:
+    | //
+    /** What to run where. First and only once. */
+    { $case: "open"; value: ExecOpen }
+    | //
+    /** Bytes for stdin, at most 1 MiB at a time. */
+    { $case: "stdin"; value: Buffer }
+    | //
+    /**
+     * End-of-file on stdin, after what was sent before; half-closing the stream says the same. On a terminal it is the
+     * end-of-file key (Ctrl-D) instead, and more may be typed.
+     */
+    { $case: "stdinEnd"; value: ExecStdinEnd }
+    | //
+    /** Signal for the command: a name with or without SIG, or a number from 1 to 64. */
+    { $case: "signal"; value: string }
+    | //
+    /** The new size of the command's terminal; its foreground processes get SIGWINCH when it is another. */
+    { $case: "resize"; value: Terminal }
+    | undefined;
+}
+
+/** A further command of a running job. */
+export interface ExecOpen {
+  /** The job. */
+  id: bigint;
+  /** Program and arguments, without a shell: a path, or a name searched in PATH. Required. */
+  argv: string[];
+  /** Environment as NAME=VALUE, added to the job's own; the last of equal names counts. Default: the job's. */
+  env: string[];
+  /** Absolute path inside the sandbox. Default: the job's. */
+  cwd: string;
+  /** Ids as the job sees them. Default: the job's. */
+  user:
+    | User
+    | undefined;
+  /**
+   * A terminal for stdin, stdout and stderr; what is written to it is stdout. TERM is `xterm` unless `env` says otherwise.
+   * Default: none.
+   */
+  terminal:
+    | Terminal
+    | undefined;
+  /** Stdin is what comes as `stdin`. Default: it is at end-of-file; on a terminal nobody types. */
+  stdin: boolean;
+}
+
+/** End-of-file on stdin. */
+export interface ExecStdinEnd {
+}
+
+/** One step of the server's side of Session.Exec. */
+export interface ExecResponse {
+  /** Exactly one is set. */
+  response:
+    | //
+    /** The command has been exec'd. First, unless it is `failed`. */
+    { $case: "started"; value: ExecStarted }
+    | //
+    /** Bytes of its stdout, or of what is shown on its terminal. */
+    { $case: "stdout"; value: Buffer }
+    | //
+    /** Bytes of its stderr. */
+    { $case: "stderr"; value: Buffer }
+    | //
+    /** It has ended, and all of its output has been sent. Last; the stream ends with OK. */
+    { $case: "exited"; value: ExecExited }
+    | //
+    /** It could not be started. Last; the stream ends with OK. */
+    { $case: "failed"; value: ExecFailed }
+    | undefined;
+}
+
+/** The command runs. */
+export interface ExecStarted {
+}
+
+/** How the command ended. */
+export interface ExecExited {
+  /** Not set when a signal ended it. */
+  exitCode?:
+    | number
+    | undefined;
+  /** The signal that ended it, for example `SIGKILL`. Empty when it exited by itself. */
+  signal: string;
+}
+
+/** Why the command did not start. */
+export interface ExecFailed {
+  /** The step of the set-up that failed. */
+  step: string;
+  /** The error's code, for example `ENOENT`, where the step failed in a system call. Else empty. */
+  errno: string;
+  /** One sentence for people. */
+  message: string;
+}
+
 /** What to try from inside which job. */
 export interface NetcheckRequest {
   /** The job. */
@@ -6822,6 +6922,634 @@ export const AttachEnded: MessageFns<AttachEnded> = {
   },
 };
 
+function createBaseExecRequest(): ExecRequest {
+  return { request: undefined };
+}
+
+export const ExecRequest: MessageFns<ExecRequest> = {
+  encode(message: ExecRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    switch (message.request?.$case) {
+      case "open":
+        ExecOpen.encode(message.request.value, writer.uint32(10).fork()).join();
+        break;
+      case "stdin":
+        writer.uint32(18).bytes(message.request.value);
+        break;
+      case "stdinEnd":
+        ExecStdinEnd.encode(message.request.value, writer.uint32(26).fork()).join();
+        break;
+      case "signal":
+        writer.uint32(34).string(message.request.value);
+        break;
+      case "resize":
+        Terminal.encode(message.request.value, writer.uint32(42).fork()).join();
+        break;
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ExecRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseExecRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.request = { $case: "open", value: ExecOpen.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.request = { $case: "stdin", value: Buffer.from(reader.bytes()) };
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.request = { $case: "stdinEnd", value: ExecStdinEnd.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.request = { $case: "signal", value: reader.string() };
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.request = { $case: "resize", value: Terminal.decode(reader, reader.uint32()) };
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create<I extends Exact<DeepPartial<ExecRequest>, I>>(base?: I): ExecRequest {
+    return ExecRequest.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<ExecRequest>, I>>(object: I): ExecRequest {
+    const message = createBaseExecRequest();
+    switch (object.request?.$case) {
+      case "open": {
+        if (object.request?.value !== undefined && object.request?.value !== null) {
+          message.request = { $case: "open", value: ExecOpen.fromPartial(object.request.value) };
+        }
+        break;
+      }
+      case "stdin": {
+        if (object.request?.value !== undefined && object.request?.value !== null) {
+          message.request = { $case: "stdin", value: object.request.value };
+        }
+        break;
+      }
+      case "stdinEnd": {
+        if (object.request?.value !== undefined && object.request?.value !== null) {
+          message.request = { $case: "stdinEnd", value: ExecStdinEnd.fromPartial(object.request.value) };
+        }
+        break;
+      }
+      case "signal": {
+        if (object.request?.value !== undefined && object.request?.value !== null) {
+          message.request = { $case: "signal", value: object.request.value };
+        }
+        break;
+      }
+      case "resize": {
+        if (object.request?.value !== undefined && object.request?.value !== null) {
+          message.request = { $case: "resize", value: Terminal.fromPartial(object.request.value) };
+        }
+        break;
+      }
+    }
+    return message;
+  },
+};
+
+function createBaseExecOpen(): ExecOpen {
+  return { id: 0n, argv: [], env: [], cwd: "", user: undefined, terminal: undefined, stdin: false };
+}
+
+export const ExecOpen: MessageFns<ExecOpen> = {
+  encode(message: ExecOpen, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.id !== 0n) {
+      if (BigInt.asIntN(64, message.id) !== message.id) {
+        throw new globalThis.Error("value provided for field message.id of type int64 too large");
+      }
+      writer.uint32(8).int64(message.id);
+    }
+    for (const v of message.argv) {
+      writer.uint32(18).string(v!);
+    }
+    for (const v of message.env) {
+      writer.uint32(26).string(v!);
+    }
+    if (message.cwd !== "") {
+      writer.uint32(34).string(message.cwd);
+    }
+    if (message.user !== undefined) {
+      User.encode(message.user, writer.uint32(42).fork()).join();
+    }
+    if (message.terminal !== undefined) {
+      Terminal.encode(message.terminal, writer.uint32(50).fork()).join();
+    }
+    if (message.stdin !== false) {
+      writer.uint32(56).bool(message.stdin);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ExecOpen {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseExecOpen();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.id = reader.int64() as bigint;
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.argv.push(reader.string());
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.env.push(reader.string());
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.cwd = reader.string();
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.user = User.decode(reader, reader.uint32());
+            continue;
+          }
+          case 6: {
+            if (tag !== 50) {
+              break;
+            }
+
+            message.terminal = Terminal.decode(reader, reader.uint32());
+            continue;
+          }
+          case 7: {
+            if (tag !== 56) {
+              break;
+            }
+
+            message.stdin = reader.bool();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create<I extends Exact<DeepPartial<ExecOpen>, I>>(base?: I): ExecOpen {
+    return ExecOpen.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<ExecOpen>, I>>(object: I): ExecOpen {
+    const message = createBaseExecOpen();
+    message.id = (object.id !== undefined && object.id !== null) ? BigInt(object.id) : 0n;
+    message.argv = object.argv?.map((e) => e) || [];
+    message.env = object.env?.map((e) => e) || [];
+    message.cwd = object.cwd ?? "";
+    message.user = (object.user !== undefined && object.user !== null) ? User.fromPartial(object.user) : undefined;
+    message.terminal = (object.terminal !== undefined && object.terminal !== null)
+      ? Terminal.fromPartial(object.terminal)
+      : undefined;
+    message.stdin = object.stdin ?? false;
+    return message;
+  },
+};
+
+function createBaseExecStdinEnd(): ExecStdinEnd {
+  return {};
+}
+
+export const ExecStdinEnd: MessageFns<ExecStdinEnd> = {
+  encode(_: ExecStdinEnd, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ExecStdinEnd {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseExecStdinEnd();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create<I extends Exact<DeepPartial<ExecStdinEnd>, I>>(base?: I): ExecStdinEnd {
+    return ExecStdinEnd.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<ExecStdinEnd>, I>>(_: I): ExecStdinEnd {
+    const message = createBaseExecStdinEnd();
+    return message;
+  },
+};
+
+function createBaseExecResponse(): ExecResponse {
+  return { response: undefined };
+}
+
+export const ExecResponse: MessageFns<ExecResponse> = {
+  encode(message: ExecResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    switch (message.response?.$case) {
+      case "started":
+        ExecStarted.encode(message.response.value, writer.uint32(10).fork()).join();
+        break;
+      case "stdout":
+        writer.uint32(18).bytes(message.response.value);
+        break;
+      case "stderr":
+        writer.uint32(26).bytes(message.response.value);
+        break;
+      case "exited":
+        ExecExited.encode(message.response.value, writer.uint32(34).fork()).join();
+        break;
+      case "failed":
+        ExecFailed.encode(message.response.value, writer.uint32(42).fork()).join();
+        break;
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ExecResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseExecResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.response = { $case: "started", value: ExecStarted.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.response = { $case: "stdout", value: Buffer.from(reader.bytes()) };
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.response = { $case: "stderr", value: Buffer.from(reader.bytes()) };
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.response = { $case: "exited", value: ExecExited.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.response = { $case: "failed", value: ExecFailed.decode(reader, reader.uint32()) };
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create<I extends Exact<DeepPartial<ExecResponse>, I>>(base?: I): ExecResponse {
+    return ExecResponse.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<ExecResponse>, I>>(object: I): ExecResponse {
+    const message = createBaseExecResponse();
+    switch (object.response?.$case) {
+      case "started": {
+        if (object.response?.value !== undefined && object.response?.value !== null) {
+          message.response = { $case: "started", value: ExecStarted.fromPartial(object.response.value) };
+        }
+        break;
+      }
+      case "stdout": {
+        if (object.response?.value !== undefined && object.response?.value !== null) {
+          message.response = { $case: "stdout", value: object.response.value };
+        }
+        break;
+      }
+      case "stderr": {
+        if (object.response?.value !== undefined && object.response?.value !== null) {
+          message.response = { $case: "stderr", value: object.response.value };
+        }
+        break;
+      }
+      case "exited": {
+        if (object.response?.value !== undefined && object.response?.value !== null) {
+          message.response = { $case: "exited", value: ExecExited.fromPartial(object.response.value) };
+        }
+        break;
+      }
+      case "failed": {
+        if (object.response?.value !== undefined && object.response?.value !== null) {
+          message.response = { $case: "failed", value: ExecFailed.fromPartial(object.response.value) };
+        }
+        break;
+      }
+    }
+    return message;
+  },
+};
+
+function createBaseExecStarted(): ExecStarted {
+  return {};
+}
+
+export const ExecStarted: MessageFns<ExecStarted> = {
+  encode(_: ExecStarted, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ExecStarted {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseExecStarted();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create<I extends Exact<DeepPartial<ExecStarted>, I>>(base?: I): ExecStarted {
+    return ExecStarted.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<ExecStarted>, I>>(_: I): ExecStarted {
+    const message = createBaseExecStarted();
+    return message;
+  },
+};
+
+function createBaseExecExited(): ExecExited {
+  return { exitCode: undefined, signal: "" };
+}
+
+export const ExecExited: MessageFns<ExecExited> = {
+  encode(message: ExecExited, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.exitCode !== undefined) {
+      writer.uint32(8).int32(message.exitCode);
+    }
+    if (message.signal !== "") {
+      writer.uint32(18).string(message.signal);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ExecExited {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseExecExited();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.exitCode = reader.int32();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.signal = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create<I extends Exact<DeepPartial<ExecExited>, I>>(base?: I): ExecExited {
+    return ExecExited.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<ExecExited>, I>>(object: I): ExecExited {
+    const message = createBaseExecExited();
+    message.exitCode = object.exitCode ?? undefined;
+    message.signal = object.signal ?? "";
+    return message;
+  },
+};
+
+function createBaseExecFailed(): ExecFailed {
+  return { step: "", errno: "", message: "" };
+}
+
+export const ExecFailed: MessageFns<ExecFailed> = {
+  encode(message: ExecFailed, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.step !== "") {
+      writer.uint32(10).string(message.step);
+    }
+    if (message.errno !== "") {
+      writer.uint32(18).string(message.errno);
+    }
+    if (message.message !== "") {
+      writer.uint32(26).string(message.message);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ExecFailed {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseExecFailed();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.step = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.errno = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.message = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create<I extends Exact<DeepPartial<ExecFailed>, I>>(base?: I): ExecFailed {
+    return ExecFailed.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<ExecFailed>, I>>(object: I): ExecFailed {
+    const message = createBaseExecFailed();
+    message.step = object.step ?? "";
+    message.errno = object.errno ?? "";
+    message.message = object.message ?? "";
+    return message;
+  },
+};
+
 function createBaseNetcheckRequest(): NetcheckRequest {
   return { id: 0n, target: "", timeoutMs: 0n };
 }
@@ -8502,6 +9230,25 @@ export const SessionService = {
     responseSerialize: (value: AttachResponse): Buffer => Buffer.from(AttachResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): AttachResponse => AttachResponse.decode(value),
   },
+  /**
+   * Runs a further command in a running job: in its namespaces, control group and system call filter, with at most its
+   * capabilities, with output and an exit code of its own. The first request is `open`, each further one is data, the end of
+   * stdin, a signal or a size. Only the job's owner may.
+   *
+   * Flow control is the backpressure, both ways. The command is killed with the job, and when the call ends before it:
+   * by the client, by a lost connection, by the end of the server. What it has started in the background outlives a command
+   * that ends by itself, until the job ends. FAILED_PRECONDITION when the job does not run; RESOURCE_EXHAUSTED when the
+   * caller runs 32 already.
+   */
+  exec: {
+    path: "/podium.Session/Exec" as const,
+    requestStream: true as const,
+    responseStream: true as const,
+    requestSerialize: (value: ExecRequest): Buffer => Buffer.from(ExecRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): ExecRequest => ExecRequest.decode(value),
+    responseSerialize: (value: ExecResponse): Buffer => Buffer.from(ExecResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): ExecResponse => ExecResponse.decode(value),
+  },
 } as const;
 
 export interface SessionServer extends UntypedServiceImplementation {
@@ -8515,6 +9262,17 @@ export interface SessionServer extends UntypedServiceImplementation {
    * when the job has neither open stdin nor a terminal, or has ended.
    */
   attach: handleBidiStreamingCall<AttachRequest, AttachResponse>;
+  /**
+   * Runs a further command in a running job: in its namespaces, control group and system call filter, with at most its
+   * capabilities, with output and an exit code of its own. The first request is `open`, each further one is data, the end of
+   * stdin, a signal or a size. Only the job's owner may.
+   *
+   * Flow control is the backpressure, both ways. The command is killed with the job, and when the call ends before it:
+   * by the client, by a lost connection, by the end of the server. What it has started in the background outlives a command
+   * that ends by itself, until the job ends. FAILED_PRECONDITION when the job does not run; RESOURCE_EXHAUSTED when the
+   * caller runs 32 already.
+   */
+  exec: handleBidiStreamingCall<ExecRequest, ExecResponse>;
 }
 
 export interface SessionClient extends Client {
@@ -8530,6 +9288,19 @@ export interface SessionClient extends Client {
   attach(): ClientDuplexStream<AttachRequest, AttachResponse>;
   attach(options: Partial<CallOptions>): ClientDuplexStream<AttachRequest, AttachResponse>;
   attach(metadata: Metadata, options?: Partial<CallOptions>): ClientDuplexStream<AttachRequest, AttachResponse>;
+  /**
+   * Runs a further command in a running job: in its namespaces, control group and system call filter, with at most its
+   * capabilities, with output and an exit code of its own. The first request is `open`, each further one is data, the end of
+   * stdin, a signal or a size. Only the job's owner may.
+   *
+   * Flow control is the backpressure, both ways. The command is killed with the job, and when the call ends before it:
+   * by the client, by a lost connection, by the end of the server. What it has started in the background outlives a command
+   * that ends by itself, until the job ends. FAILED_PRECONDITION when the job does not run; RESOURCE_EXHAUSTED when the
+   * caller runs 32 already.
+   */
+  exec(): ClientDuplexStream<ExecRequest, ExecResponse>;
+  exec(options: Partial<CallOptions>): ClientDuplexStream<ExecRequest, ExecResponse>;
+  exec(metadata: Metadata, options?: Partial<CallOptions>): ClientDuplexStream<ExecRequest, ExecResponse>;
 }
 
 export const SessionClient = makeGenericClientConstructor(SessionService, "podium.Session") as unknown as {

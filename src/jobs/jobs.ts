@@ -6,12 +6,14 @@ import { Admission, type Governance, type Standing } from "./admission.ts";
 import { Cleaner } from "./cleaner.ts";
 import type { Data } from "./data.ts";
 import { Interrupted, NotRunning } from "./errors.ts";
+import { Execs } from "./execs.ts";
 import { Executor } from "./executor.ts";
 import { readExit, readState } from "./folder.ts";
 import type { Job } from "./job.ts";
 import type { JobControl } from "./job-control.ts";
 import { JobFiles } from "./job-files.ts";
 import { JobNetworks } from "./job-networks.ts";
+import { dropProgram } from "./kept-program.ts";
 import type { LimitChange } from "./limit-change.ts";
 import { isListed, type ListWanted } from "./list-filter.ts";
 import type { Policy } from "./policy.ts";
@@ -46,6 +48,7 @@ const queuedLookMs = 100;
 export class Jobs {
   readonly data: Data;
   readonly files: JobFiles;
+  readonly execs: Execs;
   readonly #work: WorkFolders;
   readonly #registry: Registry;
   readonly #executor: Executor;
@@ -68,6 +71,7 @@ export class Jobs {
     this.data = data;
     this.#work = new WorkFolders(data, policy.copies);
     this.files = new JobFiles(this, this.#work, policy.copies, executor.cgroup);
+    this.execs = new Execs(this, executor.cgroup);
     this.#registry = registry;
     this.#executor = executor;
     this.#networks = networks;
@@ -130,6 +134,7 @@ export class Jobs {
       this.#log.error({ ...fields, error: (error as Error).message }, "the record of the job cannot be written");
     }
     if (job.network !== null) this.#networks.release(job.network); // before anybody hears of the end: its ports are free
+    dropProgram(job.folder);
     job.finish(exit);
     this.#admission.queue.release(job);
     this.#cleaner.soon();

@@ -11,6 +11,7 @@ import { withHome } from "./homes.ts";
 import type { Job } from "./job.ts";
 import type { JobNetwork, JobNetworks } from "./job-networks.ts";
 import type { Caller, Log } from "./jobs.ts";
+import { keepProgram } from "./kept-program.ts";
 import { checkLabels } from "./labels.ts";
 import { type NetworkWish, noWish } from "./network-request.ts";
 import { applyPolicy, type Policy, refuseMoved } from "./policy.ts";
@@ -207,6 +208,7 @@ export class Starts {
       if (job.network !== null) keepNetwork(job.folder, job.network); // the next server is told what to keep
       const placed = job.meta.work === undefined ? checked.spec : this.#work.within(checked.spec, job.id);
       const within = { ...checked, spec: this.#networks.within(placed, job.network) };
+      keepProgram(job.folder, within.spec);
       const started = await this.#executor.start(String(job.id), job.folder, within, () => this.#conclude(job));
       Object.assign(job, { pid: started.pid, startedAtMs: started.startedAtMs });
       this.#log.info({ ...fields, pid: started.pid }, "started");

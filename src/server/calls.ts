@@ -1,6 +1,6 @@
 // What every call has around its work: who asks, one place for errors, an end when the client goes.
 import { type EventEmitter, once } from "node:events";
-import type { handleServerStreamingCall, handleUnaryCall, ServerWritableStream } from "@grpc/grpc-js";
+import type { handleServerStreamingCall, handleUnaryCall } from "@grpc/grpc-js";
 import { status } from "@grpc/grpc-js";
 import { Interrupted } from "../jobs/errors.ts";
 import type { Caller } from "../jobs/jobs.ts";
@@ -97,8 +97,8 @@ export function streaming<Request, Response>(
 }
 
 /** `write` answering false means that the client is behind: memory would grow without bound if nobody waited. */
-async function send<Response>(
-  call: ServerWritableStream<unknown, Response>,
+export async function send<Response>(
+  call: EventEmitter & { write(message: Response): boolean },
   message: Response,
   signal: AbortSignal,
 ): Promise<boolean> {

@@ -9,6 +9,7 @@ import { signalNumber } from "../../jobs/signal.ts";
 import { type CallContext, callEnd, callerOf, told } from "../calls.ts";
 import { FailedPrecondition } from "../failures.ts";
 import { jobInfo } from "../wire.ts";
+import { exec } from "./exec.ts";
 
 type AttachCall = ServerDuplexStream<AttachRequest, AttachResponse>;
 
@@ -25,6 +26,7 @@ export function session(jobs: Jobs, context: CallContext): SessionServer {
         (error) => call.emit("error", told(context, "Attach", error)),
       );
     },
+    exec: exec(jobs, context),
   };
 }
 

@@ -1,0 +1,34 @@
+// What further commands of a job need to know of it: `program.json` of its folder, there while the job runs. Its environment
+// may hold secrets, and is gone with it.
+import { readFileSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import type { ProgramSpec, SandboxSpec } from "../../sandbox/spec.ts";
+
+export interface KeptProgram extends Omit<ProgramSpec, "argv" | "stdin" | "terminal"> {
+  /** It brought a root of its own. */
+  readonly ownRoot: boolean;
+}
+
+function fileOf(folder: string): string {
+  return join(folder, "program.json");
+}
+
+/** Written before anything of the job runs. */
+export function keepProgram(folder: string, spec: SandboxSpec): void {
+  const { env, cwd, user, capabilities, seccomp, callNames, rootfs } = spec;
+  const kept: KeptProgram = { env, cwd, user, capabilities, seccomp, callNames, ownRoot: rootfs !== null };
+  writeFileSync(fileOf(folder), JSON.stringify(kept), { mode: 0o600 });
+}
+
+/** null: an older podium started the job, or it has just ended. */
+export function readProgram(folder: string): KeptProgram | null {
+  try {
+    return JSON.parse(readFileSync(fileOf(folder), "utf8")) as KeptProgram;
+  } catch {
+    return null;
+  }
+}
+
+export function dropProgram(folder: string): void {
+  rmSync(fileOf(folder), { force: true });
+}
