@@ -52,6 +52,7 @@ export class Relay {
 
   /** Until all has been told, or nobody listens any more. */
   run(): void {
+    this.#takeFrames(); // what came together with the request
     while (!this.#over || this.#unsent.length > 0) {
       if (!this.#round()) return this.#hangUp();
     }
@@ -156,13 +157,17 @@ export class Relay {
     const n = read(asking, this.#chunk);
     if (n === 0) return false;
     if (n === null) return true;
+    this.#parts.frames.push(Buffer.from(this.#chunk.subarray(0, n)));
+    this.#takeFrames();
+    return true;
+  }
+
+  #takeFrames(): void {
     const { frames } = this.#parts;
-    frames.push(Buffer.from(this.#chunk.subarray(0, n)));
     for (let frame = frames.next(); frame !== null; frame = frames.next()) {
       if (this.#started) this.#obey(frame);
       else this.#early.set(frame.type, frame);
     }
-    return true;
   }
 
   #obey({ type, payload }: Frame): void {

@@ -1,5 +1,5 @@
 // One job on disk: DATA/jobs/<id>/ (docs/contract.md, "A job on disk"). Beside the files of the contract: `job.json`, what
-// was asked for, `network.json`, the network it was given, and `exit.json`, how it ended.
+// was asked for, `network.json`, the network it was given, `program.json` (kept-program.ts), and `exit.json`, how it ended.
 import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { ExitRecord, Limits, OutputLimit } from "../../sandbox/spec.ts";
