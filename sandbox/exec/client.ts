@@ -15,7 +15,7 @@ export type ExecEvent =
   | { readonly kind: "exited"; readonly end: ExecEnd }
   | { readonly kind: "failed"; readonly failure: SetupFailure };
 
-const killed: SetupFailure = { step: "exec", errno: "", message: "the process that watches the command was killed" };
+const killed: SetupFailure = { step: "relay", errno: "", message: "the process that watches the command was killed" };
 
 export class FurtherCommand {
   readonly #child: ChildProcess;

@@ -46,8 +46,9 @@ export interface JobExec extends Disposable {
 
 /** Each is a process of podium's own beside the job's. */
 const mostOfUser = 32;
-/** Steps that fail when the job's command ends meanwhile. */
+/** What fails in which way when the job's command ends meanwhile. */
 const lookingSteps: readonly string[] = ["process", "pid namespace", "namespaces", "cgroup"];
+const goneCodes: readonly string[] = ["ENOENT", "ESRCH", ""];
 
 /** The part of `Jobs` that is needed here. */
 interface JobFinder {
@@ -92,8 +93,9 @@ export class Execs {
   async *#eventsOf(caller: Caller, job: Job, command: FurtherCommand): AsyncGenerator<ExecEvent, void, undefined> {
     for await (const event of command.events()) {
       if (event.kind === "failed") {
+        const { step, errno } = event.failure;
         const isOver = this.#jobs.find(caller, BigInt(job.id)).outcome !== null;
-        if (isOver || lookingSteps.includes(event.failure.step)) throw new NotRunning(job.id);
+        if (isOver || (lookingSteps.includes(step) && goneCodes.includes(errno))) throw new NotRunning(job.id);
       }
       yield event;
     }

@@ -147,11 +147,16 @@ test("P05 it is killed with the job, with its client and with the server", root,
   assert.is((await left.ended).code, 125);
   await until("the session of the server's is gone", () => withArgument("8802[13]") === 0);
   await server.start();
+  const crashed = await running(8804);
+  await server.kill();
+  assert.is((await crashed.ended).code, 125);
+  await until("the session of the crashed server's is gone", () => withArgument("8804[13]") === 0);
+  await server.start();
   const killed = await running(8803);
   await server.podium("alice", ["stop", "--grace", "0s", "box"]);
   const end = await killed.ended;
   assert.equal([end.code, end.stdout.toString()], [137, "up\n"]);
-  assert.is(withArgument("880[123][123]"), 0);
+  assert.is(withArgument("880[1234][123]"), 0);
 });
 
 interface Told {
