@@ -15,6 +15,9 @@ type AuthContext = ReturnType<ServerInterceptingCallInterface["getAuthContext"]>
 
 /** A call that has not been refused by then has been let in: a stream may go on for days. */
 const decidedAfterMs = 250;
+/** What goes on while no line can be written: Start answers for itself, the others read or end something. */
+const goesOn =
+  /^(Starter\/Start|Status\/Status|Logger\/.*|Stopper\/Stop|Jobs\/(List|Wait|Remove|Stats)|Network\/Netcheck|Info\/Info|grpc\.health\..*)$/;
 /** The calls of requests that are being served, for those that know more than the messages say. */
 const served = new WeakMap<object, AuditedCall>();
 
@@ -52,6 +55,12 @@ class AuditedCall extends ServerInterceptingCall {
     return this.#auth;
   }
 
+  /** Why the call must not be served; null: it may. */
+  refusal(): string | null {
+    const failure = goesOn.test(this.#name) ? null : this.#audit.failure();
+    return failure === null ? null : `nothing is changed that cannot be written down: the audit log: ${failure}`;
+  }
+
   asked(message: object): void {
     served.set(message, this);
     this.#job ??= jobOf(message) ?? jobOf(openingOf(message));
@@ -81,6 +90,12 @@ class AuditedCall extends ServerInterceptingCall {
 
 function responderFor(self: () => AuditedCall) {
   const listener = new ServerListenerBuilder()
+    .withOnReceiveMetadata((metadata, next) => {
+      const refusal = self().refusal();
+      if (refusal === null) return next(metadata);
+      self().decided("refused", refusal);
+      self().sendStatus({ code: status.UNAVAILABLE, details: refusal });
+    })
     .withOnReceiveMessage((message, next) => {
       self().asked(message);
       next(message);
