@@ -47,6 +47,8 @@ export class ReadyJobs {
   readonly #given = new Map<number, GivenJob>();
   /** Told to end, by pid: the names of their groups. */
   readonly #leaving = new Map<number, string>();
+  /** Names of groups that could not be removed yet. */
+  readonly #unswept = new Set<string>();
   readonly #mounts = new MountWatch();
   #made = 0;
   #askedAtMs = 0;
@@ -113,7 +115,7 @@ export class ReadyJobs {
     if (job === undefined || this.#settle(pid, job)) return null;
     close(job.socket);
     this.#given.delete(pid);
-    sweepJob(this.#plan, job.name);
+    this.#sweep(job.name);
     return job.start;
   }
 
@@ -145,7 +147,9 @@ export class ReadyJobs {
   make(network: NetworkKind, fork: (slot: Slot, leave: () => void) => number): void {
     const name = `ready-${process.pid}-${++this.#made}`;
     const files = hostFiles();
-    const [socket, other] = socketPair();
+    const ends = this.#socketPair();
+    if (ends === null) return;
+    const [socket, other] = ends;
     try {
       const pid = fork({ name, socket: other, network }, () => close(socket));
       this.#jobs.set(pid, { pid, name, network, hostFiles: files, socket, place: -1, prepared: false });
@@ -154,6 +158,26 @@ export class ReadyJobs {
       this.#restUntilMs = performance.now() + pauseMs;
     } finally {
       close(other);
+    }
+  }
+
+  /** null: no descriptors are left at the moment. */
+  #socketPair(): readonly [number, number] | null {
+    try {
+      return socketPair();
+    } catch {
+      this.#restUntilMs = performance.now() + pauseMs;
+      return null;
+    }
+  }
+
+  /** One that cannot be removed now (no descriptors are left) is tried again, and at the latest by the next server. */
+  #sweep(name: string): void {
+    try {
+      sweepJob(this.#plan, name);
+      this.#unswept.delete(name);
+    } catch {
+      this.#unswept.add(name);
     }
   }
 
@@ -167,13 +191,14 @@ export class ReadyJobs {
     const name = this.#leaving.get(pid);
     if (name === undefined) return false;
     this.#leaving.delete(pid);
-    sweepJob(this.#plan, name); // it does so itself, unless it was killed
+    this.#sweep(name); // it does so itself, unless it was killed
     return true;
   }
 
   /** More than are wanted go, one at a time. */
   trim(): void {
     const now = performance.now();
+    for (const name of this.#unswept) this.#sweep(name);
     for (const job of this.#jobs.values()) {
       const present = [...this.#jobs.values()].filter(({ network }) => network === job.network).length;
       if (present > this.#sizes[job.network].wanted(now)) return this.#dismiss(job);

@@ -1,5 +1,5 @@
 // One job in the server's memory: what its folder says, and when it ends.
-import type { ExitRecord } from "../../sandbox/spec.ts";
+import type { ExitRecord, Usage } from "../../sandbox/spec.ts";
 import type { JobMeta } from "./folder.ts";
 import type { JobNetwork } from "./job-networks.ts";
 
@@ -11,6 +11,8 @@ export class Job {
   /** Host pid of the command, and when it was exec'd; 0 before. */
   pid = 0;
   startedAtMs = 0;
+  /** As it was when somebody last asked while it ran. */
+  lastUsage: Usage = { cpuSeconds: 0, memoryBytes: 0, memoryPeakBytes: 0, pids: 0 };
   /** Its own network; null: it has none. */
   network: JobNetwork | null = null;
   /** It waits for its start. */

@@ -232,10 +232,11 @@ export class Jobs {
     return answer.value;
   }
 
-  /** Live while the job runs, the final figures after. */
+  /** Live while the job runs, the final figures after; between its group's end and its record, what was last seen. */
   usage(job: Job): Usage {
-    const none = { cpuSeconds: 0, memoryBytes: 0, memoryPeakBytes: 0, pids: 0 };
-    return job.outcome?.usage ?? this.#executor.usage(String(job.id)) ?? none;
+    if (job.outcome !== null) return job.outcome.usage;
+    job.lastUsage = this.#executor.usage(String(job.id)) ?? job.lastUsage;
+    return job.lastUsage;
   }
 
   standing(caller: Caller): Promise<Standing> {

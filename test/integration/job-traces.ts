@@ -2,12 +2,12 @@
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import type { CgroupPlan } from "../../sandbox/cgroup/group.ts";
+import { readGroup } from "../../src/jobs/folder.ts";
 import type { LiveServer } from "./live-server.ts";
 
 function foldersOf({ data }: Pick<LiveServer, "data">, id: bigint): string[] {
   const plan = JSON.parse(readFileSync(join(data, "cgroup.json"), "utf8")) as CgroupPlan;
-  const name = join(data, "jobs", String(id), "group"); // there when the job was ready-made: its group has a name of its own
-  const group = existsSync(name) ? readFileSync(name, "utf8").trim() : String(id);
+  const group = readGroup(join(data, "jobs", String(id))) ?? String(id); // that of a ready-made job has a name of its own
   const roots = plan.version === 2 ? [plan.root] : [...new Set(Object.values(plan.roots))];
   return roots.map((root) => `${root}/jobs/${group}`);
 }

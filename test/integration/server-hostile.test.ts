@@ -259,10 +259,12 @@ test("L21 a control group that cannot be made fails the start with the cause, an
   const api = server.api();
   const first = await api.startId("sleep 1000");
   const folder = groupsOf(server, first)[0] ?? "";
+  assert.match(folder, /\/jobs\//);
   const next = first + 1n;
   // Somebody sits on the name that the next job's group will have.
   mkdirSync(join(folder, "..", String(next)));
-  const { response } = await api.start({ cmd: "echo never" });
+  // With a limit as low as that no ready-made job is taken, whose group is there already.
+  const { response } = await api.start({ cmd: "echo never", mem: 16n << 20n });
   assert.ok(response?.$case === "failure");
   assert.is(response.value.id, next);
   assert.is(response.value.code, FailureCode.START_FAILED);
