@@ -173,6 +173,12 @@ async function told(running: Exec): Promise<Told> {
   return { ...text, result };
 }
 
+/** Of the process that stands between the server and its one further command. */
+function relayMiB(server: TestServer): number {
+  const pid = execFileSync("pgrep", ["-P", String(server.pid), "-f", "/exec.cjs$"], { encoding: "utf8" });
+  return residentMiB(Number(pid));
+}
+
 const streamsOf = (terminal: boolean) => (terminal ? { terminal: { rows: 7, columns: 70 } } : {});
 
 test("P06 terminal and stdin in all four combinations", root, async () => {
@@ -234,12 +240,16 @@ test(
     await server.podium("alice", ["start", "--", "sleep", "1000"]);
     using podium = server.connect("alice");
     const sizes = [residentMiB(server.pid)];
+    const relay: number[] = [];
     const size = 150 << 20;
     let bytes = 0;
     const flood = new Exec(podium, { id: 1n, argv: ["head", "-c", String(size), "/dev/zero"] }, never);
     await flood.result(async (_, piece) => {
       if (bytes === 0) await sleep(1500);
-      if (bytes === 0) sizes.push(residentMiB(server.pid));
+      if (bytes === 0) {
+        sizes.push(residentMiB(server.pid));
+        relay.push(relayMiB(server));
+      }
       bytes += piece.length;
     });
     assert.is(bytes, size);
@@ -255,8 +265,10 @@ test(
     await sleep(1200);
     assert.ok(sent < 60, `${sent} MiB were taken by a command that reads nothing`);
     sizes.push(residentMiB(server.pid));
+    relay.push(relayMiB(server));
     await fed;
     assert.is((await counted).stdout, `${100 << 20}\n`);
+    assert.ok(Math.max(...relay) < 120, `its process has grown to ${relay.join(" ")} MiB`);
     const most = Math.max(...sizes) - (sizes[0] as number);
     assert.ok(most < 90, `the server grew by ${most} MiB: ${sizes.join(" ")}`);
   },
