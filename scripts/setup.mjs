@@ -19,14 +19,17 @@ const testPackages = [
   "e2fsprogs",
   "gcc",
   "kmod",
+  "less",
   "libc6-dev",
   "openssl",
+  "perl",
   "procps",
   "python3",
   "qemu-system-x86",
   "strace",
   "tmux",
   "util-linux",
+  "vim-tiny",
 ];
 
 /** What went wrong and, on a second line, the mend. */

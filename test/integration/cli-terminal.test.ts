@@ -50,7 +50,9 @@ test("P01 P03 an interactive shell: name, TERM, size and its change, job control
 test("less, top and vim draw their screens, follow a new size, and leave it as it was", needs, async () => {
   await using server = await TestServer.start();
   using tmux = shellOf(server);
-  tmux.line("$podium run -it -- sh -c 'seq 1000 > /tmp/f; less /tmp/f; top -d 60; vim -u NONE -n /tmp/g; cat /tmp/g'");
+  tmux.line(
+    "$podium run -it -- sh -c 'seq 1000 > /tmp/f; less /tmp/f; top -d 60; vim.tiny -u NONE -n /tmp/g; cat /tmp/g'",
+  );
   await tmux.shows(/^1\n2\n[\s\S]*\n23\n\/tmp\/f/m);
   tmux.press("G");
   await tmux.shows(/\n1000\n\(END\)$/);

@@ -1,5 +1,6 @@
 // What ends under a job: the server, the zygote, its own init. Only the last one is the end of the job.
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { status } from "@grpc/grpc-js";
@@ -31,7 +32,7 @@ async function startTicking(server: LiveServer): Promise<Ticking> {
 }
 
 function startServer(): Promise<LiveServer> {
-  return LiveServer.start({ config: { folders: [{ path: "/tmp", users: ["*"] }] } });
+  return LiveServer.start({ config: { folders: [{ path: tmpdir(), users: ["*"] }] } });
 }
 
 /** The output of a ticking job, each tick once. */

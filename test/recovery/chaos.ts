@@ -2,6 +2,7 @@
 // cut. `chaos.test.ts` runs a few rounds, `npm run chaos` many. The same seed gives the same jobs and the same plan of kills;
 // when they strike is the machine's.
 import { existsSync, mkdirSync, readFileSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import * as assert from "uvu/assert";
@@ -44,7 +45,7 @@ interface Plan {
 export async function chaos({ rounds, seed, tell }: ChaosOptions): Promise<Counts> {
   const counts = { rounds: 0, jobs: 0, serverKills: 0, zygoteKills: 0, clientCuts: 0, failedStarts: 0, bytes: 0 };
   await using server = await TestServer.start({
-    config: { logLevel: "silent", folders: [{ path: "/tmp", users: ["*"], write: true }] },
+    config: { logLevel: "silent", folders: [{ path: tmpdir(), users: ["*"], write: true }] },
   });
   const witness = join(server.data, "..", "witness");
   mkdirSync(witness);

@@ -2,6 +2,8 @@
 // can be compared: whatever is new is a leak, and its line says what it is.
 import { execFileSync } from "node:child_process";
 import { readdirSync, readFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { basename, join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { commandLine } from "./runner/process-group.ts";
 
@@ -67,13 +69,15 @@ function processes(): string[] {
 }
 
 function files(): string[] {
-  const temporary = namesIn("/tmp").filter((name) => name.startsWith("podium"));
+  const temporary = [...new Set(["/tmp", tmpdir()])].flatMap((folder) =>
+    namesIn(folder).map((name) => join(folder, name)),
+  );
   return [
     // `ids` and `network` hold no state, only locks (user-namespaces.ts, host-lock.ts), and may stay.
     ...namesIn("/run/podium")
       .filter((name) => name !== "ids" && name !== "network")
       .map((name) => `/run/podium/${name}`),
-    ...temporary.map((name) => `/tmp/${name}`),
+    ...temporary.filter((path) => basename(path).startsWith("podium")),
   ].map((path) => `file ${path}`);
 }
 

@@ -33,10 +33,10 @@ async function withServer(body: (address: string) => Promise<void>): Promise<voi
   server.addService(podium.StatusService, status);
   server.addService(podium.LoggerService, logger);
   const bind = (port: (error: Error | null, port: number) => void) =>
-    server.bindAsync("localhost:0", grpc.ServerCredentials.createInsecure(), port);
+    server.bindAsync("127.0.0.1:0", grpc.ServerCredentials.createInsecure(), port);
   const port = await new Promise<number>((resolve, reject) => bind((error, n) => (error ? reject(error) : resolve(n))));
   try {
-    await body(`localhost:${port}`);
+    await body(`127.0.0.1:${port}`);
   } finally {
     server.forceShutdown();
   }
