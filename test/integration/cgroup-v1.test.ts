@@ -13,8 +13,10 @@ import type { CgroupPlan, Group, V1Plan } from "../../sandbox/cgroup/group.ts";
 import { preparePlacement, removePlacement, sweepJobs } from "../../sandbox/cgroup/placement.ts";
 import type { Limits } from "../../sandbox/spec.ts";
 import { PollSet } from "../../sandbox/sys/poll.ts";
+import { measured } from "../support/measured.ts";
 import { temporaryFolder } from "../support/openssl.ts";
 import { requires, suite } from "../support/suite.ts";
+import { until } from "../support/until.ts";
 
 const test = suite("cgroup v1");
 const onV1 = requires("root", "cgroup1");
@@ -52,10 +54,6 @@ function run(plan: CgroupPlan, name: string, line: string) {
   return spawnSync(...inside(plan, name, line), { encoding: "utf8", timeout: 30_000 });
 }
 
-async function until(condition: () => boolean): Promise<void> {
-  while (!condition()) await sleep(5);
-}
-
 function limitIn(group: Group, folderPart: string, file: string): string {
   const folder = group.folders.find((path) => path.includes(`/${folderPart}/`));
   return readFileSync(join(folder ?? "", file), "utf8").trim();
@@ -66,13 +64,21 @@ test("half a core is half of the wall time", onV1, async () => {
   const group = here.make("busy", { cpus: 0.5 });
   const child = start(here.plan, "busy", "while :; do :; done");
   try {
-    await until(() => group.usage().pids === 1);
+    await until("the loop is alone in its group", () => group.usage().pids === 1);
     await sleep(300);
-    const began = performance.now();
-    const before = group.usage().cpuSeconds;
-    await sleep(3000);
-    const share = (group.usage().cpuSeconds - before) / ((performance.now() - began) / 1000);
-    assert.ok(share > 0.45 && share < 0.55, `used ${share} cores`);
+    const most: number[] = [];
+    const share = await measured(
+      async () => {
+        const began = performance.now();
+        const before = group.usage().cpuSeconds;
+        await sleep(3000);
+        const used = (group.usage().cpuSeconds - before) / ((performance.now() - began) / 1000);
+        most.push(used);
+        return used;
+      },
+      (used) => used > 0.45, // less is what others leave it, more is wrong every time
+    );
+    assert.ok(share > 0.45 && Math.max(...most) < 0.55, `used ${most} cores`);
   } finally {
     child.kill("SIGKILL");
     await once(child, "exit");
@@ -105,30 +111,36 @@ test("what takes more memory than it may is killed, counted once, and the event 
 
 test("a process more than allowed cannot be forked", onV1, () => {
   using here = place("3");
-  const group = here.make("few", { pids: 3 });
+  here.make("few", { pids: 3 });
   const fits = run(here.plan, "few", "sleep 0.1 & sleep 0.1 & wait; echo all");
   assert.is(fits.stdout, "all\n");
-  const tooMany = run(here.plan, "few", "sleep 0.1 & sleep 0.1 & sleep 0.1 & wait; echo all");
+  // They sleep for long, so that all are there at once, and hold none of the streams: the shell's end is the run's.
+  const tooMany = run(here.plan, "few", `${"sleep 60 > /dev/null 2>&1 & ".repeat(3)} echo all`);
   assert.match(tooMany.stderr, /[Cc]annot fork/);
   assert.is.not(tooMany.stdout, "all\n");
-  group.remove();
+  assert.equal(sweepJobs(here.plan, new Set()), ["few"]);
 });
 
 for (const [direction, options] of [
   ["writes", "if=/dev/zero of=FILE oflag=direct"],
   ["reads", "if=FILE of=/dev/null iflag=direct"],
 ] as const) {
-  test(`direct ${direction} go at the rate allowed`, onV1, () => {
+  test(`direct ${direction} go at the rate allowed`, onV1, async () => {
     using here = place(direction === "reads" ? "4" : "5");
     using folder = temporaryFolder("cgroup-io");
     const file = join(folder.path, "data");
     assert.is(spawnSync("dd", ["if=/dev/zero", `of=${file}`, "bs=1M", "count=9", "oflag=direct"]).status, 0);
     const group = here.make("io", { ioBytesPerSecond: 3 << 20 }, wholeDisks([folder.path]));
     const line = `dd ${options.replace("FILE", file)} bs=256k count=36 conv=notrunc`;
-    const { stderr, status } = run(here.plan, "io", line);
-    assert.is(status, 0, stderr);
-    const seconds = Number(/copied, ([0-9.]+) s/.exec(stderr)?.[1]);
-    assert.ok(seconds > 3 * 0.85 && seconds < 3 * 1.15, `9 MiB took ${seconds} s`);
+    const take = () => {
+      const { stderr, status } = run(here.plan, "io", line);
+      assert.is(status, 0, stderr);
+      const took = Number(/copied, ([0-9.]+) s/.exec(stderr)?.[1]);
+      assert.ok(took > 3 * 0.85, `9 MiB took ${took} s`);
+      return took;
+    };
+    const seconds = await measured(take, (took) => took < 3 * 1.15); // a busy disk or processor takes longer
+    assert.ok(seconds < 3 * 1.15, `9 MiB took ${seconds} s`);
     group.remove();
   });
 }
@@ -174,8 +186,8 @@ test("the sweep ends what a crash left, and spares the jobs that are kept", onV1
   here.make("left", {});
   const [left, kept] = [start(here.plan, "left", "sleep 60 & wait"), start(here.plan, "kept", "exec sleep 60")];
   const usage = (name: string) => openGroup(here.plan, name).usage();
-  await until(() => usage("left").pids === 2);
-  await until(() => usage("kept").pids === 1);
+  await until("shell and child of the one", () => usage("left").pids === 2);
+  await until("the other", () => usage("kept").pids === 1);
   const ended = once(left, "exit");
   assert.equal(sweepJobs(here.plan, new Set(["kept"])), ["left"]);
   assert.equal(await ended, [null, "SIGKILL"]);

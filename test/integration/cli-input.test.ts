@@ -6,7 +6,7 @@ import { podiumScript } from "../support/sandbox.ts";
 import { TestServer } from "../support/server.ts";
 import { suite } from "../support/suite.ts";
 
-const test = suite("podium run -i", { timeoutSeconds: 240 });
+const test = suite("podium run -i");
 
 /** The most memory that the process has had at once, in MiB. */
 function peakMebibytes(pid: number): number {

@@ -1,10 +1,11 @@
 // `podium status`, `ps`, `wait`, `stop` and `rm` against a real server.
-import { readdirSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import * as assert from "uvu/assert";
 import { TestServer } from "../support/server.ts";
 import { requires, suite } from "../support/suite.ts";
+import { until } from "../support/until.ts";
 
 const test = suite("podium status, ps, wait, stop and rm");
 const root = requires("root", "libseccomp");
@@ -104,10 +105,8 @@ test("wait ends with the first exit code that is not 0, in the order given", roo
   for (const script of ["sleep 0.4", "sleep 0.6; exit 4", "exit 5"]) {
     await server.podium("alice", ["start", "--", "sh", "-c", script]);
   }
-  const start = performance.now();
   const all = await server.podium("alice", ["wait", "1", "2", "3"]);
   assert.equal([all.code, all.stdout, all.stderr], [4, "", ""]);
-  assert.ok(performance.now() - start > 100);
   assert.is((await server.podium("alice", ["wait", "3", "2"])).code, 5);
   assert.is((await server.podium("alice", ["wait", "1"])).code, 0);
   await server.podium("alice", ["start", "--name", "long", "--", "sleep", "100"]);
@@ -121,15 +120,18 @@ test("wait ends with the first exit code that is not 0, in the order given", roo
 
 test("stop takes several jobs, a signal and a grace period, and returns when they are gone", root, async () => {
   await using server = await TestServer.start();
-  const stubborn = "trap '' TERM; setsid sleep 100 & echo ready; while :; do sleep 0.05; done";
+  const stubborn = "trap '' TERM HUP; setsid sleep 100 & echo ready; while :; do sleep 0.05; done";
   await server.podium("alice", ["start", "--name", "stubborn", "--", "sh", "-c", stubborn]);
-  await server.podium("alice", ["start", "--", "sh", "-c", "trap 'exit 6' HUP; while :; do sleep 0.05; done"]);
-  await sleep(300);
+  const polite = "trap 'exit 6' HUP; echo ready; while :; do sleep 0.05; done";
+  await server.podium("alice", ["start", "--", "sh", "-c", polite]);
+  const ready = (id: number) => readFileSync(join(server.data, `jobs/${id}/stdout`), "utf8") === "ready\n";
+  await until("both have set their traps", () => ready(1) && ready(2));
   const start = performance.now();
-  const stopped = await server.podium("alice", ["stop", "stubborn", "2", "--signal", "SIGHUP", "--grace", "700ms"]);
+  const stopped = await server.podium("alice", ["stop", "stubborn", "2", "--signal", "SIGHUP", "--grace", "3s"]);
   assert.equal([stopped.code, stopped.stdout, stopped.stderr], [0, "", ""]);
-  assert.ok(performance.now() - start < 5_000);
+  assert.ok(performance.now() - start >= 3_000, "the grace is kept");
   const jobs = await json(server, "alice", "ps", "-a");
+  assert.is(jobs[0].outcome.signal, "SIGKILL");
   assert.equal(
     jobs.map((job: { outcome: { cause: string } }) => job.outcome.cause),
     ["STOPPED", "STOPPED"],

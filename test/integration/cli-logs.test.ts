@@ -1,8 +1,11 @@
 // `podium logs` against a real server.
+import { existsSync, readFileSync } from "node:fs";
+import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import * as assert from "uvu/assert";
 import { TestServer } from "../support/server.ts";
 import { requires, suite } from "../support/suite.ts";
+import { until } from "../support/until.ts";
 
 const test = suite("podium logs");
 const root = requires("root", "libseccomp");
@@ -31,16 +34,23 @@ test("each stream to its own, one of them to stdout, from an offset, the last li
 
 test("without -f it prints what there is and ends; with -f it follows to the end of the job", root, async () => {
   await using server = await TestServer.start();
-  const script = "echo one; sleep 1.2; echo two; echo err >&2";
+  // It goes on when all have read as much as there was for them.
+  const script = "echo one; until [ -e /tmp/go ]; do sleep 0.3; echo tick; done; echo two; echo err >&2";
   await server.podium("alice", ["start", "--", "sh", "-c", script]);
   const followers = [[], ["-n", "0"], ["-n", "1"]].map((args) => server.cli("alice", ["logs", "-f", "1", ...args]));
-  await sleep(400);
+  await Promise.all(followers.map((follower) => follower.sees("tick\n")));
   const now = await server.podium("alice", ["logs", "1"]);
-  assert.equal([now.code, now.stdout], [0, "one\n"]);
+  assert.equal([now.code, now.stderr], [0, ""]);
+  assert.match(now.stdout, /^one\n(tick\n)+$/);
+  assert.is((await server.podium("alice", ["exec", "1", "touch", "/tmp/go"])).code, 0);
   const [whole, fresh, last] = await Promise.all(followers.map(({ ended }) => ended));
-  assert.equal([whole?.code, String(whole?.stdout), whole?.stderr], [0, "one\ntwo\n", "err\n"]);
-  assert.equal([String(fresh?.stdout), fresh?.stderr], ["two\n", "err\n"]);
-  assert.equal(String(last?.stdout), "one\ntwo\n");
+  const text = String(whole?.stdout);
+  assert.equal([whole?.code, whole?.stderr], [0, "err\n"]);
+  assert.match(text, /^one\n(tick\n)+two\n$/);
+  assert.ok(text.startsWith(now.stdout));
+  assert.equal([text.endsWith(`\n${fresh?.stdout}`), fresh?.stderr], [true, "err\n"]);
+  assert.match(String(last?.stdout), /^(one\n)?(tick\n)+two\n$/);
+  assert.ok(text.endsWith(String(last?.stdout)));
 });
 
 test("a reader that has seen enough ends it without a word", root, async () => {
@@ -61,8 +71,16 @@ test("a reader that has seen enough ends it without a word", root, async () => {
 
 test("S11 -t, --since and --until; both streams in the order they were written", root, async () => {
   await using server = await TestServer.start();
-  const script = "echo one; sleep 0.1; echo two >&2; sleep 0.1; printf thr; sleep 0.8; echo ee; echo four";
-  await server.podium("alice", ["run", "--", "sh", "-c", script]);
+  // Each waits for a word, which is given when the one before has been written down: their times and their order are certain.
+  const script = "echo one; read x; echo two >&2; read x; printf thr; read x; echo ee; echo four";
+  const run = server.cli("alice", ["run", "-i", "--", "sh", "-c", script]);
+  for (const text of ["one\n", "two\n", "thr"]) {
+    const written = () => ["stdout", "stderr"].map((name) => readFileSync(join(server.data, "jobs/1", name), "utf8"));
+    await until(text, () => existsSync(join(server.data, "jobs/1/stderr")) && written().join().includes(text));
+    await sleep(50); // else it may be of the same burst
+    run.child.stdin?.write("go on\n");
+  }
+  assert.is((await run.ended).code, 0);
   const both = await server.cli("alice", ["logs", "1"], { input: "" }).ended;
   assert.is(String(both.stdout), "one\nthree\nfour\n");
   const timed = await server.podium("alice", ["logs", "-t", "1"]);

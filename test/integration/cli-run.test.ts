@@ -7,7 +7,7 @@ import { TestServer } from "../support/server.ts";
 import { requires, suite } from "../support/suite.ts";
 import { temporaryFolder } from "../support/temporary-folder.ts";
 
-const test = suite("podium run and start", { timeoutSeconds: 240 });
+const test = suite("podium run and start");
 const root = requires("root", "libseccomp");
 
 test("stdout and stderr go to podium's own, and the exit code is the job's", root, async () => {
@@ -174,7 +174,7 @@ test("a second Ctrl-C kills a job that ignores the first", root, async () => {
   const start = performance.now();
   stubborn.child.kill("SIGINT");
   assert.is((await stubborn.ended).code, 137);
-  assert.ok(performance.now() - start < 3_000, "the grace period of the first one was waited for");
+  assert.ok(performance.now() - start < 8_000, "the grace period of the first one was waited for");
 });
 
 test("when nobody reads the output any more the job is ended, without a word", root, async () => {
@@ -189,11 +189,13 @@ test("when nobody reads the output any more the job is ended, without a word", r
 
 test("L09 a client killed while it streams leaves the job running and its log complete", root, async () => {
   await using server = await TestServer.start();
-  const script = "for i in 1 2 3 4 5 6 7 8; do echo $i; sleep 0.1; done";
+  const script =
+    "for i in 1 2 3 4 5 6 7 8; do echo $i; sleep 0.1; done; until [ -e /tmp/go ]; do sleep 0.1; done; echo 9";
   const client = server.cli("alice", ["run", "--", "sh", "-c", script]);
   await client.sees("2\n");
   client.child.kill("SIGKILL");
   assert.is((await client.ended).signal, "SIGKILL");
   assert.match((await server.podium("alice", ["ps"])).stdout, "RUNNING");
-  assert.is((await server.podium("alice", ["logs", "-f", "1"])).stdout, "1\n2\n3\n4\n5\n6\n7\n8\n");
+  assert.is((await server.podium("alice", ["exec", "1", "touch", "/tmp/go"])).code, 0);
+  assert.is((await server.podium("alice", ["logs", "-f", "1"])).stdout, "1\n2\n3\n4\n5\n6\n7\n8\n9\n");
 });

@@ -1,18 +1,23 @@
 // `podium run -it` and `attach` in a real terminal: what is typed, and what the screen shows.
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import * as assert from "uvu/assert";
 import { podiumScript } from "../support/sandbox.ts";
 import { TestServer } from "../support/server.ts";
 import { requires, suite } from "../support/suite.ts";
 import { Tmux } from "../support/tmux.ts";
+import { until } from "../support/until.ts";
 
-const test = suite("podium run -it and attach", { timeoutSeconds: 300 });
+const test = suite("podium run -it and attach");
 const needs = requires("root", "libseccomp", "tmux");
 
 function shellOf(server: TestServer, user = "alice"): Tmux {
   return new Tmux({ PODIUM_PROFILE: server.profile(user), podium: podiumScript });
 }
 
+/** A line that shows the terminal's size once it is this one: a change takes its time from terminal to job. */
+const untilSize = (size: string) => `until [ "$(stty size)" = "${size}" ]; do sleep 0.1; done; stty size`;
 const bash = "$podium run -it -e PS1='in> ' -- bash --norc";
 
 test("P01 P03 an interactive shell: name, TERM, size and its change, job control, exit code", needs, async () => {
@@ -24,21 +29,17 @@ test("P01 P03 an interactive shell: name, TERM, size and its change, job control
   tmux.line("tty; stty size; echo $TERM");
   await tmux.shows(/\/dev\/pts\/0\n24 80\n(tmux|screen)(-256color)?\nin>$/);
   tmux.resize(100, 30);
-  await sleep(500);
-  tmux.line("stty size");
+  tmux.line(untilSize("30 100"));
   await tmux.shows(/\n30 100\nin>$/);
   tmux.line("sleep 1000");
-  await sleep(500);
-  tmux.press("C-z");
+  await tmux.pressAt("sleep 1000", "C-z");
   await tmux.shows(/\[1\]\+ +Stopped +sleep 1000\nin>$/);
   tmux.line("fg");
-  await sleep(300);
-  tmux.press("C-c");
+  await tmux.pressAt("sleep 1000", "C-c");
   await tmux.shows(/\^C\nin>$/);
   tmux.line("echo $?; sleep 2000");
   await tmux.shows(/\n130$/);
-  await sleep(300);
-  tmux.press("C-\\");
+  await tmux.pressAt("sleep 2000", "C-\\");
   await tmux.shows(/\^\\Quit( \(core dumped\))?\nin>$/);
   tmux.line("exit 7");
   await tmux.shows(/exit\n\$$/);
@@ -140,9 +141,8 @@ test(
     tmux.line(bash);
     await tmux.shows(/in>$/);
     await server.kill();
-    await sleep(500); // what is typed into a connection that is just breaking is lost, as on any line
+    await sleep(2000); // what is typed into a connection that is just breaking is lost, as on any line
     tmux.line("echo st''ill here");
-    await sleep(500);
     await server.start();
     await tmux.shows(/\nstill here\nin>$/);
     await server.stop();
@@ -172,6 +172,7 @@ test("-t without a terminal is refused before anything is started; -d gives one 
     "stty size; read line; echo got $line",
   ]);
   assert.equal([detached.code, detached.stdout, detached.stderr], [0, "1\n", ""]);
+  await until("its size", () => readFileSync(join(server.data, "jobs/1/stdout"), "latin1") === "24 80\r\n");
   const piped = await server.podium("alice", ["attach", "1"], { input: "a line\n" });
   assert.equal([piped.code, piped.stderr], [0, ""]);
   assert.is(piped.stdout, "24 80\r\na line\r\ngot a line\r\n");

@@ -8,7 +8,7 @@ import { runSandbox } from "../support/sandbox.ts";
 import { requires, suite } from "../support/suite.ts";
 import { temporaryFolder } from "../support/temporary-folder.ts";
 
-const test = suite("a Debian root", { timeoutSeconds: 420, testSeconds: 330 });
+const test = suite("a Debian root", { testSeconds: 330 });
 const debian = requires("root", "libseccomp", "debootstrap", "debian-tree");
 
 /** Of every name, kind, mode, owner, size, time and link. */

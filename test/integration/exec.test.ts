@@ -12,7 +12,7 @@ import { temporaryFolder } from "../support/temporary-folder.ts";
 import { Tmux } from "../support/tmux.ts";
 import { residentMiB, until } from "./live-server.ts";
 
-const test = suite("podium exec", { timeoutSeconds: 240 });
+const test = suite("podium exec");
 const root = requires("root", "libseccomp");
 const never = new AbortController().signal;
 
@@ -218,11 +218,9 @@ test(
     tmux.line("tty; stty size");
     await tmux.shows(/\/dev\/pts\/0\n24 80\nin>$/);
     tmux.resize(100, 30);
-    await sleep(500);
-    tmux.line("stty size; sleep 1000");
+    tmux.line('until [ "$(stty size)" = "30 100" ]; do sleep 0.1; done; stty size; sleep 2000');
     await tmux.shows(/\n30 100$/);
-    await sleep(300);
-    tmux.press("C-c");
+    await tmux.pressAt("sleep 2000", "C-c");
     await tmux.shows(/\^C\nin>$/);
     tmux.line("exit 7");
     await tmux.shows(/exit\n\$$/);
@@ -254,7 +252,8 @@ test(
     });
     assert.is(bytes, size);
     sizes.push(residentMiB(server.pid));
-    const slow = new Exec(podium, { id: 1n, argv: ["sh", "-c", "sleep 2; wc -c"], stdin: true }, never);
+    const waits = "until [ -e /tmp/go ]; do sleep 0.1; done; wc -c";
+    const slow = new Exec(podium, { id: 1n, argv: ["sh", "-c", waits], stdin: true }, never);
     const counted = told(slow);
     let sent = 0;
     const source = async function* () {
@@ -262,10 +261,11 @@ test(
       for (; sent < 100; sent++) yield piece;
     };
     const fed = slow.feed(source());
-    await sleep(1200);
+    for (let before = -1; before !== sent || sent === 0; await sleep(1200)) before = sent;
     assert.ok(sent < 60, `${sent} MiB were taken by a command that reads nothing`);
     sizes.push(residentMiB(server.pid));
     relay.push(relayMiB(server));
+    assert.is((await server.podium("alice", ["exec", "1", "touch", "/tmp/go"])).code, 0);
     await fed;
     assert.is((await counted).stdout, `${100 << 20}\n`);
     assert.ok(Math.max(...relay) < 120, `its process has grown to ${relay.join(" ")} MiB`);

@@ -4,12 +4,13 @@ import * as assert from "uvu/assert";
 import { startJob } from "../../src/client/start.ts";
 import { StartRequest } from "../../src/gen/podium.ts";
 import { groupFile } from "../support/groups.ts";
+import { measured } from "../support/measured.ts";
 import { runSandbox, TestZygote } from "../support/sandbox.ts";
 import { TestServer } from "../support/server.ts";
 import { requires, suite } from "../support/suite.ts";
 import { temporaryFolder } from "../support/temporary-folder.ts";
 
-const test = suite("further limits", { testSeconds: 120 });
+const test = suite("further limits");
 const needs = requires("root", "libseccomp");
 const onV2 = existsSync("/sys/fs/cgroup/cgroup.controllers");
 const weightFile = onV2 ? "cpu.weight" : "cpu.shares";
@@ -40,9 +41,14 @@ test("operations per second hold for direct writes", needs, async () => {
   await using zygote = await TestZygote.open();
   const grants = [{ source: folder.path, target: "/data", writable: true }];
   const script = "dd if=/dev/zero of=/data/x bs=4k count=60 oflag=direct 2>&1";
-  const { stdout } = await zygote.run(script, { ioOperationsPerSecond: 20, grants });
-  const seconds = Number(/copied, ([0-9.]+) s/.exec(stdout)?.[1]);
-  assert.ok(seconds > 3 * 0.8 && seconds < 3 * 1.3, `60 writes took ${seconds} s: ${stdout}`);
+  const take = async () => {
+    const { stdout } = await zygote.run(script, { ioOperationsPerSecond: 20, grants });
+    const took = Number(/copied, ([0-9.]+) s/.exec(stdout)?.[1]);
+    assert.ok(took > 3 * 0.8, `60 writes took ${took} s: ${stdout}`);
+    return took;
+  };
+  const seconds = await measured(take, (took) => took < 3 * 1.3); // a busy disk or processor takes longer
+  assert.ok(seconds < 3 * 1.3, `60 writes took ${seconds} s`);
 });
 
 const refused: readonly (readonly [args: readonly string[], why: RegExp])[] = [

@@ -1,11 +1,12 @@
 // The io limit of whole jobs, direct and through the page cache.
 import { chmodSync } from "node:fs";
 import * as assert from "uvu/assert";
+import { measured } from "../support/measured.ts";
 import { runSandbox, TestZygote } from "../support/sandbox.ts";
 import { requires, suite } from "../support/suite.ts";
 import { temporaryFolder } from "../support/temporary-folder.ts";
 
-const test = suite("io limit", { testSeconds: 180, timeoutSeconds: 400 });
+const test = suite("io limit", { testSeconds: 300 });
 const rateMiB = 3;
 const totalMiB = 12;
 
@@ -23,24 +24,31 @@ async function secondsOf(dd: string, prepare = "true"): Promise<number> {
   return seconds;
 }
 
-function assertRate(seconds: number): void {
+/** Faster than the limit is wrong every time; slower is what a busy disk or processor does to it now and then. */
+async function assertRate(dd: string, prepare?: string): Promise<void> {
   const expected = totalMiB / rateMiB;
-  assert.ok(seconds > expected * 0.85 && seconds < expected * 1.15, `${totalMiB} MiB took ${seconds} s`);
+  const take = async () => {
+    const took = await secondsOf(dd, prepare);
+    assert.ok(took > expected * 0.85, `${totalMiB} MiB took ${took} s`);
+    return took;
+  };
+  const seconds = await measured(take, (took) => took < expected * 1.15);
+  assert.ok(seconds < expected * 1.15, `${totalMiB} MiB took ${seconds} s`);
 }
 
 const direct = requires("root", "libseccomp");
 
 test("C06 direct writes and reads keep the io limit", direct, async () => {
-  assertRate(await secondsOf("if=/dev/zero of=/data/x oflag=direct"));
+  await assertRate("if=/dev/zero of=/data/x oflag=direct");
   const made = `dd if=/dev/zero of=/data/x bs=1M count=${totalMiB} oflag=direct`;
-  assertRate(await secondsOf("if=/data/x of=/dev/null iflag=direct", made));
+  await assertRate("if=/data/x of=/dev/null iflag=direct", made);
 });
 
 test(
   "C06 buffered writes keep the io limit until they are on the disk",
   requires("root", "v2-buffered-io"),
   async () => {
-    assertRate(await secondsOf("if=/dev/zero of=/data/x conv=fsync"));
+    await assertRate("if=/dev/zero of=/data/x conv=fsync");
   },
 );
 

@@ -1,11 +1,14 @@
 // The test server with clients that speak the API as it is, without the product's own client code between.
-import { existsSync, readFileSync } from "node:fs";
+import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { setTimeout as sleep } from "node:timers/promises";
 import { type Connection, connectionFor } from "../../src/client/credentials.ts";
 import { loadProfile } from "../../src/client/profile.ts";
+import { living } from "../support/processes.ts";
 import { TestServer, type TestServerOptions } from "../support/server.ts";
+import { until } from "../support/until.ts";
 import { Api } from "./api-client.ts";
+
+export { until };
 
 type UserName = "alice" | "bob" | "admin" | "viewer";
 
@@ -87,15 +90,6 @@ export class LiveServer implements AsyncDisposable {
   }
 }
 
-/** Waits until it holds; throws with `what` after the given time. */
-export async function until(what: string, holds: () => boolean | Promise<boolean>, seconds = 10): Promise<void> {
-  const deadline = performance.now() + seconds * 1000;
-  while (!(await holds())) {
-    if (performance.now() > deadline) throw new Error(`not within ${seconds} s: ${what}`);
-    await sleep(20);
-  }
-}
-
 /** Resident memory of a process in MiB. */
 export function residentMiB(pid: number): number {
   const kilobytes = /^VmRSS:\s+(\d+) kB/m.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1];
@@ -110,5 +104,5 @@ export function cpuSeconds(pid: number): number {
 
 /** False for a zombie too. */
 export function isAlive(pid: number): boolean {
-  return existsSync(`/proc/${pid}/exe`) && !/\) Z /.test(readFileSync(`/proc/${pid}/stat`, "utf8"));
+  return living(pid);
 }

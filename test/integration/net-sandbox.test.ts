@@ -7,9 +7,11 @@ import * as assert from "uvu/assert";
 import { namespaceNames } from "../../net/namespaces.ts";
 import { tools } from "../support/net-server.ts";
 import { enterWorld, ip, outside, outsidePeer } from "../support/net-world.ts";
+import { descendantsOf, living } from "../support/processes.ts";
 import { podiumScript, startProgram } from "../support/sandbox.ts";
 import { requires, suite } from "../support/suite.ts";
 import { temporaryFolder } from "../support/temporary-folder.ts";
+import { until } from "../support/until.ts";
 
 const test = suite("podium sandbox with a network");
 const needs = requires("root", "libseccomp", "nft", "ip", "netadmin");
@@ -39,7 +41,7 @@ function traces(): string[] {
 }
 
 async function settled(): Promise<string[]> {
-  for (let i = 0; i < 100 && traces().length > 0; i++) await sleep(50);
+  for (let i = 0; i < 600 && traces().length > 0; i++) await sleep(50);
   return traces();
 }
 
@@ -81,8 +83,10 @@ test("what a killed podium sandbox left of its network is removed by the next on
   enterWorld();
   const killed = start("--", "sh", "-c", "echo up; sleep 1000");
   await killed.sees("up");
+  const family = descendantsOf(killed.pid);
   killed.child.kill("SIGKILL");
   await killed.ended;
+  await until("its job ends with it", () => !family.some(living));
   assert.ok(traces().length > 0);
   assert.is((await run("--net", "none", "--", "true")).code, 0);
   assert.equal(await settled(), []);

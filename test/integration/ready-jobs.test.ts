@@ -4,36 +4,36 @@ import { setTimeout as sleep } from "node:timers/promises";
 import * as assert from "uvu/assert";
 import { groupsIn } from "../../sandbox/cgroup/folder.ts";
 import { membersOf } from "../../sandbox/cgroup/placement.ts";
-import { living } from "../support/processes.ts";
+import { childrenOf, living, stateOf } from "../support/processes.ts";
 import { type StartedJob, TestZygote } from "../support/sandbox.ts";
 import { requires, suite } from "../support/suite.ts";
+import { until } from "../support/until.ts";
 
-const test = suite("ready-made jobs", { testSeconds: 120 });
+const test = suite("ready-made jobs");
 const needs = requires("root", "libseccomp");
 
 function readyGroups(zygote: TestZygote): string[] {
   return groupsIn(zygote.groupOf("", "pids").replace(/\/$/, "")).filter((name) => name.startsWith("ready-"));
 }
 
-function childrenOf(pid: number): number[] {
-  return readFileSync(`/proc/${pid}/task/${pid}/children`, "latin1").split(" ").filter(Boolean).map(Number);
-}
-
 /** The ready ones among them; what has just been forked for another purpose may be too. */
 const initsOf = childrenOf;
 
-async function until(condition: () => boolean, what: string): Promise<void> {
-  for (let waitedMs = 0; !condition(); waitedMs += 10) {
-    if (waitedMs > 20_000) throw new Error(`not within 20 s: ${what}`);
-    await sleep(10);
-  }
-}
-
-/** Waits until `count` are ready: their command's process has moved into the group and init sleeps in poll. */
+/**
+ * Waits until `count` are ready: their command's process has moved into the group, and for a while neither it, nor its init,
+ * nor the zygote had anything to do. On a busy machine who has something to do waits for a processor, and does not sleep.
+ */
 async function whenReady(zygote: TestZygote, count: number): Promise<void> {
-  const ready = () => readyGroups(zygote).filter((name) => membersOf(zygote.groupOf(name, "pids")).length === 1);
-  await until(() => ready().length >= count, `${count} ready-made jobs`);
-  await sleep(200);
+  const commands = () => readyGroups(zygote).flatMap((name) => membersOf(zygote.groupOf(name, "pids")));
+  const asleep = (pid: number) => stateOf(pid) === "S";
+  let since = performance.now();
+  await until(`${count} ready-made jobs`, async () => {
+    const { pid } = zygote.client;
+    const atRest = commands().length >= count && [pid, ...initsOf(pid), ...commands()].every(asleep);
+    if (!atRest) since = performance.now();
+    await sleep(5);
+    return performance.now() - since > 200;
+  });
 }
 
 const isReadyMade = ({ group }: StartedJob) => group.startsWith("ready-");
@@ -125,15 +125,15 @@ test("one that has died is replaced and never handed out", needs, async () => {
   const init = initsOf(zygote.client.pid).find((pid) => childrenOf(pid).includes(second)) ?? 0;
   const killed = [first, init]; // the command's process of one, the init of another
   for (const pid of killed) process.kill(pid, "SIGKILL");
-  await until(() => !killed.some(living), "they are dead");
+  await until("they are dead", () => !killed.some(living));
   for (let n = 0; n < 6; n++) {
     const job = await zygote.start({ argv: ["sh", "-c", "exit 6"] });
     assert.not.ok(dead.slice(0, 2).includes(job.group));
     assert.is((await job.finished).record.exitCode, 6);
   }
   await whenReady(zygote, 2);
-  const left = readyGroups(zygote).filter((name) => dead.slice(0, 2).includes(name));
-  assert.equal(left, [], "its group is gone, also that of a killed init");
+  const left = () => readyGroups(zygote).filter((name) => dead.slice(0, 2).includes(name));
+  await until("its group is gone, also that of a killed init", () => left().length === 0);
 });
 
 test("a killed zygote leaves no ready init, process or group", needs, async () => {
@@ -143,24 +143,25 @@ test("a killed zygote leaves no ready init, process or group", needs, async () =
   const commands = readyGroups(zygote).flatMap((name) => membersOf(zygote.groupOf(name, "pids")));
   assert.ok(inits.length >= 2 && commands.length >= 2);
   process.kill(zygote.client.pid, "SIGKILL");
-  await until(() => ![...inits, ...commands].some(living), "they have ended");
-  await until(() => readyGroups(zygote).length === 0, "their groups are gone");
+  await until("they have ended", () => ![...inits, ...commands].some(living));
+  await until("their groups are gone", () => readyGroups(zygote).length === 0);
 });
 
 test("a zygote that ends in order waits for them; a job that runs is let run", needs, async () => {
   await using zygote = await TestZygote.open({ readyJobs: 6 });
   await whenReady(zygote, 2);
-  const job = await zygote.start({ argv: ["sh", "-c", "sleep 0.7; exit 3"], bound: false });
+  const job = await zygote.start({ argv: ["sh", "-c", "sleep 1000; exit 3"], bound: false });
   assert.ok(isReadyMade(job));
   await whenReady(zygote, 2);
   const inits = initsOf(zygote.client.pid).filter((pid) => pid !== job.initPid);
   await zygote.client.close();
   assert.equal(inits.filter(living), []);
   assert.equal(readyGroups(zygote), [job.group]);
-  await until(() => existsSync(`${job.folder}/exit.json`), "it ends by itself");
+  for (const sleeper of childrenOf(job.pid)) process.kill(sleeper, "SIGTERM");
+  await until("it ends by itself", () => existsSync(`${job.folder}/exit.json`));
   assert.is(JSON.parse(readFileSync(`${job.folder}/exit.json`, "utf8")).exitCode, 3);
-  await until(() => !living(job.initPid), "its init goes");
-  assert.equal(readyGroups(zygote), [], "and its group");
+  await until("its init goes", () => !living(job.initPid));
+  await until("and its group", () => readyGroups(zygote).length === 0);
 });
 
 test("1,000 jobs 16 at a time through a pool: none fails, no output is crossed, nothing is left", needs, async () => {
@@ -178,5 +179,5 @@ test("1,000 jobs 16 at a time through a pool: none fails, no output is crossed, 
   console.log(`${readyMade} of 1,000 were ready-made`);
   assert.ok(readyMade > 0);
   await zygote.client.close();
-  await until(() => readyGroups(zygote).length === 0, "no group is left");
+  await until("no group is left", () => readyGroups(zygote).length === 0);
 });

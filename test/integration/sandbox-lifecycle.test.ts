@@ -83,9 +83,9 @@ test("a failed start of any length is one sentence and leaves no process of the 
 });
 
 test("L15 ps inside shows the command and its children, and nothing of the host or of podium", needs, async () => {
-  const { stdout } = await runScript("sleep 5 & sleep 0.1; ps -e -o args=; ls /proc | grep -c '^[0-9]'");
+  const { stdout } = await runScript("sleep 5 & sleep 1; ps -e -o args=; ls /proc | grep -c '^[0-9]'");
   const lines = stdout.trim().split("\n");
-  assert.is(lines[0], "sh -c sleep 5 & sleep 0.1; ps -e -o args=; ls /proc | grep -c '^[0-9]'");
+  assert.is(lines[0], "sh -c sleep 5 & sleep 1; ps -e -o args=; ls /proc | grep -c '^[0-9]'");
   assert.equal(lines.slice(1, 3).sort(), ["ps -e -o args=", "sleep 5"]);
   assert.not.match(stdout, /podium|node|zygote|init/);
   const inside = await runScript("cat /proc/1/cmdline /proc/1/environ /proc/1/comm /proc/1/mountinfo; ls /proc/1");
@@ -98,8 +98,9 @@ test("L16 orphans and zombies are reaped by pid 1", needs, async () => {
   const script = `
     for i in 1 2 3 4 5; do (sleep 0.1 &); done
     (setsid sh -c '(exit 3) & exit 4' &)
-    sleep 0.5
-    ps -e -o stat= -o ppid= -o args=`;
+    look() { ps -e -o stat= -o ppid= -o args=; }
+    for i in $(seq 100); do sleep 0.3; look | grep -qE '^Z|sleep 0[.]1$' || break; done
+    look`;
   const { stdout } = await runScript(script);
   const lines = stdout.trim().split("\n");
   assert.is(lines.filter((line) => line.startsWith("Z")).length, 0, stdout);

@@ -1,4 +1,5 @@
 // How a job is ended: by signals that podium hands on, by a stop with its grace, by its deadline, and by itself.
+import { readFileSync } from "node:fs";
 import { constants } from "node:os";
 import { setTimeout as sleep } from "node:timers/promises";
 import * as assert from "uvu/assert";
@@ -6,6 +7,7 @@ import { membersOf } from "../../sandbox/cgroup/placement.ts";
 import { Canary, familyOf, living, stateOf } from "../support/processes.ts";
 import { runSandbox, type StartedJob, startSandbox, type TestRequest, TestZygote } from "../support/sandbox.ts";
 import { requires, suite } from "../support/suite.ts";
+import { until } from "../support/until.ts";
 
 const test = suite("podium sandbox: stop, timeout and signals");
 const needs = requires("root", "libseccomp");
@@ -27,6 +29,12 @@ async function startScript(zygote: TestZygote, script: string, request: TestRequ
   return zygote.start({ ...request, argv: ["sh", "-c", script] });
 }
 
+/** Waits until it has said that it is ready: its traps are set. */
+async function ready(job: StartedJob): Promise<StartedJob> {
+  await until("it is ready", () => readFileSync(`${job.folder}/stdout`, "utf8").startsWith("ready\n"));
+  return job;
+}
+
 async function stop(job: StartedJob, message: { signal: number; graceMs: number }) {
   const control = await job.control();
   const started = performance.now();
@@ -46,19 +54,18 @@ test("L06 stop kills child, grandchild, session leader, daemon and a fork storm,
     (setsid sh -c '(trap "" TERM; sleep 100) & exit' &)
     sleep 100`;
   const job = await startScript(zygote, family);
-  await sleep(300);
   const group = zygote.groupOf(job.job, "pids");
+  await until("all are there", () => membersOf(group).length >= 6);
   const members = membersOf(group);
-  assert.ok(members.length >= 6, `${members}`);
   const { record } = await stop(job, { signal: SIGTERM, graceMs: 5000 });
   assert.equal([record.cause, record.by, record.signal], ["STOPPED", "a test", "SIGTERM"]);
   assert.equal(members.filter(living), []);
   assert.equal(membersOf(group), []);
 
   const stormy = await zygote.start({ argv: ["python3", "-c", storm], pids: 400 });
-  await sleep(1500);
+  await until("a storm", () => membersOf(zygote.groupOf(stormy.job, "pids")).length > 100);
+  await sleep(500);
   const stormers = membersOf(zygote.groupOf(stormy.job, "pids"));
-  assert.ok(stormers.length > 100, `only ${stormers.length} processes`);
   const end = await stop(stormy, { signal: SIGTERM, graceMs: 1000 });
   assert.is(end.record.cause, "STOPPED");
   assert.equal(stormers.filter(living), []);
@@ -71,30 +78,30 @@ test(
   needs,
   async () => {
     await using zygote = await TestZygote.open();
-    const deaf = await startScript(zygote, "trap '' TERM; echo deaf; while :; do sleep 0.05; done");
-    await sleep(200);
+    const deaf = await startScript(zygote, "trap '' TERM; echo ready; while :; do sleep 0.05; done");
+    await ready(deaf);
     const killed = await stop(deaf, { signal: SIGTERM, graceMs: 600 });
     assert.equal([killed.record.cause, killed.record.signal], ["STOPPED", "SIGKILL"]);
-    assert.ok(killed.tookMs >= 600 && killed.tookMs < 3000, `${killed.tookMs} ms`);
+    assert.ok(killed.tookMs >= 600 && killed.tookMs < 20_000, `${killed.tookMs} ms`);
 
     const polite = await startScript(zygote, "trap 'echo bye; exit 9' TERM; echo ready; while :; do sleep 0.05; done");
-    await sleep(200);
-    const ended = await stop(polite, { signal: SIGTERM, graceMs: 10_000 });
+    await ready(polite);
+    const ended = await stop(polite, { signal: SIGTERM, graceMs: 40_000 });
     assert.equal([ended.record.cause, ended.record.exitCode, ended.record.signal], ["STOPPED", 9, null]);
     assert.is(ended.stdout, "ready\nbye\n");
-    assert.ok(ended.tookMs < 5000, `${ended.tookMs} ms`);
+    assert.ok(ended.tookMs < 30_000, `${ended.tookMs} ms`);
 
-    const atOnce = await startScript(zygote, "trap '' TERM INT; while :; do sleep 0.05; done");
+    const deafToBoth = "trap '' TERM INT; echo ready; while :; do sleep 0.05; done";
+    const atOnce = await ready(await startScript(zygote, deafToBoth));
     assert.is((await stop(atOnce, { signal: SIGKILL, graceMs: 60_000 })).record.signal, "SIGKILL");
-    const noGrace = await startScript(zygote, "trap '' TERM INT; while :; do sleep 0.05; done");
+    const noGrace = await ready(await startScript(zygote, deafToBoth));
     assert.is((await stop(noGrace, { signal: SIGINT, graceMs: 0 })).record.signal, "SIGKILL");
   },
 );
 
 test("the first stop's grace is not lengthened by a second one, and the first one's name stays", needs, async () => {
   await using zygote = await TestZygote.open();
-  const job = await startScript(zygote, "trap '' TERM; while :; do sleep 0.05; done");
-  await sleep(200);
+  const job = await ready(await startScript(zygote, "trap '' TERM; echo ready; while :; do sleep 0.05; done"));
   const control = await job.control();
   control.stop({ signal: SIGTERM, graceMs: 700, by: "the first" });
   control.stop({ signal: SIGTERM, graceMs: 60_000, by: "the second" });
@@ -105,14 +112,14 @@ test("the first stop's grace is not lengthened by a second one, and the first on
 
 test("L10 the timeout ends the job with cause TIMEOUT, even if it exits 0 on TERM", needs, async () => {
   const polite = await runSandbox([
-    "--timeout=500ms",
+    "--timeout=2s",
     "--",
     "sh",
     "-c",
     "trap 'echo bye; exit 0' TERM; while :; do sleep 0.05; done",
   ]);
   assert.equal([polite.code, polite.stdout], [124, "bye\n"]);
-  assert.is(polite.stderr, "podium: TIMEOUT: ran longer than its timeout of 500ms\n");
+  assert.is(polite.stderr, "podium: TIMEOUT: ran longer than its timeout of 2s\n");
 
   await using zygote = await TestZygote.open();
   const scripts = {
@@ -126,7 +133,7 @@ test("L10 the timeout ends the job with cause TIMEOUT, even if it exits 0 on TER
     const { record } = await zygote.run(script, { timeoutMs: 300 });
     const tookMs = performance.now() - started;
     assert.is(record.cause, "TIMEOUT", name);
-    assert.ok(tookMs >= 300 && tookMs < 4000, `${name}: ${tookMs} ms`);
+    assert.ok(tookMs >= 300 && tookMs < 30_000, `${name}: ${tookMs} ms`);
   }
   const inTime = await zygote.run("sleep 0.1; exit 3", { timeoutMs: 60_000 });
   assert.equal([inTime.record.cause, inTime.record.exitCode], ["EXITED", 3]);
@@ -135,10 +142,12 @@ test("L10 the timeout ends the job with cause TIMEOUT, even if it exits 0 on TER
 test("a fork storm with setsid and double forks is gone when its deadline passes, a canary lives", needs, async () => {
   using canary = new Canary();
   await using zygote = await TestZygote.open();
-  const job = await zygote.start({ argv: ["python3", "-c", storm], pids: 400, timeoutMs: 1500 });
-  await sleep(1200);
-  const stormers = membersOf(zygote.groupOf(job.job, "pids"));
-  assert.ok(stormers.length > 100, `only ${stormers.length} processes`);
+  const job = await zygote.start({ argv: ["python3", "-c", storm], pids: 400, timeoutMs: 4000 });
+  let stormers: number[] = [];
+  await until("a storm", () => {
+    stormers = membersOf(zygote.groupOf(job.job, "pids"));
+    return stormers.length > 100;
+  });
   const { record } = await job.finished;
   assert.is(record.cause, "TIMEOUT");
   assert.equal(stormers.filter(living), []);
@@ -182,13 +191,12 @@ test("a signal that comes while podium sets the job up is handed on, and nothing
 
 test("signals to init from the host stop the job; from inside nothing reaches it", needs, async () => {
   await using zygote = await TestZygote.open();
-  const job = await startScript(zygote, "trap 'exit 4' TERM; echo ready; while :; do sleep 0.05; done");
-  await sleep(200);
+  const job = await ready(await startScript(zygote, "trap 'exit 4' TERM; echo ready; while :; do sleep 0.05; done"));
   process.kill(job.initPid, "SIGTERM");
   const { record } = await job.finished;
   assert.equal([record.cause, record.exitCode, record.by], ["STOPPED", 4, "a signal to its init"]);
 
-  const harmless = await startScript(zygote, "sleep 0.5; exit 2");
+  const harmless = await startScript(zygote, "sleep 1.5; exit 2");
   for (const signal of ["SIGUSR1", "SIGUSR2", "SIGQUIT", "SIGALRM", "SIGPIPE", "SIGCHLD"] as const) {
     process.kill(harmless.initPid, signal);
   }
@@ -197,15 +205,16 @@ test("signals to init from the host stop the job; from inside nothing reaches it
 
 test("any signal up to 64 can be sent through the control socket; garbage there ends nothing", needs, async () => {
   await using zygote = await TestZygote.open();
-  const job = await startScript(zygote, "trap 'echo usr1' USR1; echo ready; for i in $(seq 20); do sleep 0.05; done");
-  await sleep(150);
-  const control = await job.control();
-  control.signal(SIGUSR1);
+  const script = "trap 'echo usr1; end=1' USR1; echo ready; until [ $end ]; do sleep 0.05; done";
+  const job = await ready(await startScript(zygote, script));
   const broken = await job.control();
   broken.signal(12_345);
   broken.socket.write(Buffer.alloc(100, 0xff));
   const cut = await job.control();
   cut.socket.end(Buffer.from([9, 0, 0]));
+  await sleep(300);
+  const control = await job.control();
+  control.signal(SIGUSR1);
   const { record, stdout } = await job.finished;
   for (const client of [control, broken, cut]) client.close();
   assert.equal([record.cause, record.exitCode, stdout], ["EXITED", 0, "ready\nusr1\n"]);

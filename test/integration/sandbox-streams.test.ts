@@ -116,7 +116,7 @@ test("daemons that hold the pipes open do not hold podium", needs, async () => {
   const script = "setsid sh -c '(sleep 100 &) & sleep 100' & (sleep 100 &) ; echo over";
   const { code, stdout } = await runScript(script);
   assert.equal([code, stdout], [0, "over\n"]);
-  assert.ok(performance.now() - started < 10_000);
+  assert.ok(performance.now() - started < 60_000);
 });
 
 test("/dev/stdin, /dev/stdout and /dev/stderr can be opened by name, by every user", needs, async () => {

@@ -18,9 +18,9 @@ test(
     tmux.line("tty; hostname; stty size");
     await tmux.shows(/\/dev\/pts\/0\nbox\n24 80\nin>$/);
     tmux.resize(90, 20);
-    tmux.line("sleep 0.5; stty size; sleep 1000");
+    tmux.line('until [ "$(stty size)" = "20 90" ]; do sleep 0.1; done; stty size; sleep 1000');
     await tmux.shows(/\n20 90$/);
-    tmux.press("C-c");
+    await tmux.pressAt("sleep 1000", "C-c");
     await tmux.shows(/\^C\nin>$/);
     tmux.line("exit 6");
     await tmux.shows(/exit\n\$$/);

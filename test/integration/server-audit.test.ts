@@ -11,6 +11,7 @@ import { connectionFor } from "../../src/client/credentials.ts";
 import { loadProfile } from "../../src/client/profile.ts";
 import { FailureCode } from "../../src/gen/podium.ts";
 import type { AuditRecord } from "../../src/server/audit/line.ts";
+import { unmounted } from "../support/mounts.ts";
 import { podiumScript, startProgram } from "../support/sandbox.ts";
 import { requires, suite } from "../support/suite.ts";
 import { temporaryFolder } from "../support/temporary-folder.ts";
@@ -177,7 +178,7 @@ test(
       await server.stop();
     } finally {
       await server.kill();
-      spawnSync("umount", [audit]);
+      await unmounted(audit);
     }
     await server.restart();
   },

@@ -6,7 +6,7 @@ import * as assert from "uvu/assert";
 import { Cause, FailureCode, Role, Rootfs, RootfsMode, type StartRequest } from "../../src/gen/podium.ts";
 import { requires, suite } from "../support/suite.ts";
 import { failureOf } from "../support/tls-peers.ts";
-import { LiveServer } from "./live-server.ts";
+import { LiveServer, until } from "./live-server.ts";
 
 const test = suite("refused requests");
 const root = requires("root", "libseccomp");
@@ -131,6 +131,7 @@ test("T14 a viewer reads all and changes nothing", root, async () => {
     (await viewer.list()).map((job) => job.id),
     [id],
   );
+  await until("its output", () => server.jobFile(id, "stdout") === "hello\n");
   assert.equal(String((await viewer.output({ id, snapshot: true })).stdout), "hello\n");
   assert.equal(readdirSync(join(server.data, "jobs")), [String(id)]);
   assert.is((await viewer.serverInfo()).role, Role.VIEWER);
@@ -151,6 +152,7 @@ test("T15 an admin sees and stops all jobs, and may run unconfined", root, async
     (await alice.list()).map((job) => job.id),
     [ids[0]],
   );
+  await until("its output", () => server.jobFile(ids[1], "stdout") === "bob\n");
   assert.is(String((await admin.output({ id: ids[1], snapshot: true })).stdout), "bob\n");
   assert.is((await admin.stop({ id: ids[0] })).response?.$case, "success");
   const { outcome } = await alice.info(ids[0]);

@@ -17,7 +17,7 @@ const root = requires("root", "libseccomp");
 
 /** Ticks until the file `end` is in its folder on the host, then exits with 42. */
 const ticking =
-  "i=0; while [ $i -lt 400 ] && [ ! -e /signal/end ]; do i=$((i+1)); echo tick $i; sleep 0.02; done; exit 42";
+  "i=0; while [ $i -lt 5000 ] && [ ! -e /signal/end ]; do i=$((i+1)); echo tick $i; sleep 0.02; done; exit 42";
 
 interface Ticking {
   readonly id: bigint;
@@ -118,7 +118,7 @@ test(
     await server.restart();
     const start = performance.now();
     await server.stop();
-    assert.ok(performance.now() - start < 5_000);
+    assert.ok(performance.now() - start < 25_000);
     await server.restart();
     const api = server.api();
     await api.stop({ id, graceMs: 100n });
@@ -132,9 +132,10 @@ test(
 test("a server that ends while a Stop waits ends at once too", root, async () => {
   await using server = await startServer();
   const api = server.api();
-  const id = await api.startId("trap 'echo asked' TERM; while :; do sleep 0.1; done");
-  const stopping = failureOf(api.stop({ id, graceMs: 60_000n }));
-  await until("the job was asked", () => server.jobFile(id, "stdout") === "asked\n");
+  const id = await api.startId("trap 'echo asked' TERM; echo ready; while :; do sleep 0.1; done");
+  await until("its trap", () => server.jobFile(id, "stdout") === "ready\n");
+  const stopping = failureOf(api.stop({ id, graceMs: 120_000n }));
+  await until("the job was asked", () => server.jobFile(id, "stdout") === "ready\nasked\n");
   await server.stop();
   assert.is((await stopping).code, status.UNAVAILABLE);
   await server.restart();
@@ -209,8 +210,8 @@ for (const zygote of ["its zygote lives", "its zygote is dead"] as const) {
       await until("another zygote", () => server.zygotePid !== old);
       await sleep(100);
     }
+    await until("its processes", () => processesOf(server, id).length >= 2);
     const members = processesOf(server, id);
-    assert.ok(members.length >= 2);
     const output = api.output({ id });
     process.kill(init, "SIGKILL");
     const { outcome, state } = await api.wait(id);

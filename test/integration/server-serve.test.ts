@@ -170,8 +170,9 @@ test("a server whose port another takes while it starts leaves no zygote and no 
     blocker.close();
   }
   const zygote = Number(readFileSync(join(data, "zygote.pid"), "utf8"));
-  await until("its zygote's end", () => !isAlive(zygote), 5);
+  await until("its zygote's end", () => !isAlive(zygote));
   assert.equal(readdirSync(join(data, "jobs")), []);
   const tag = readFileSync(join(data, "id"), "utf8").trim();
-  assert.is(spawnSync("find", ["/sys/fs/cgroup", "-name", `podium-${tag}`], { encoding: "utf8" }).stdout, "");
+  const groups = () => spawnSync("find", ["/sys/fs/cgroup", "-name", `podium-${tag}`], { encoding: "utf8" }).stdout;
+  await until("its groups are gone", () => groups() === "");
 });

@@ -1,6 +1,6 @@
 // Live usage: the figures are those of the control groups, in every way that podium tells them.
-import { spawnSync } from "node:child_process";
 import { chmodSync } from "node:fs";
+import { setTimeout as sleep } from "node:timers/promises";
 import * as assert from "uvu/assert";
 import { jobStatus, waitForJob } from "../../src/client/jobs.ts";
 import { startJob } from "../../src/client/start.ts";
@@ -8,12 +8,13 @@ import { jobStats } from "../../src/client/stats.ts";
 import { stopJob } from "../../src/client/stop.ts";
 import { Grant, type JobStats, StartRequest } from "../../src/gen/podium.ts";
 import { groupFile } from "../support/groups.ts";
-import { podiumScript } from "../support/sandbox.ts";
+import { podiumScript, startProgram } from "../support/sandbox.ts";
 import { TestServer } from "../support/server.ts";
 import { requires, suite } from "../support/suite.ts";
 import { temporaryFolder } from "../support/temporary-folder.ts";
+import { until } from "../support/until.ts";
 
-const test = suite("podium stats", { testSeconds: 120 });
+const test = suite("podium stats");
 const needs = requires("root", "libseccomp");
 const mebibyte = 1 << 20;
 
@@ -39,6 +40,8 @@ test("C14 stats agree with the files of the control group, live, in the status a
     const text = groupFile(Number(pid), "cpuacct", "cpu.stat", "cpuacct.usage");
     return Number(/^usage_usec (\d+)$/m.exec(text)?.[1] ?? Number(text) / 1e3) / 1e6;
   };
+  await until("it sleeps", () => inGroup("pids", "pids.current") === 2);
+  await sleep(200);
   const [jobs] = await readings(jobStats(podium, { id }));
   const usage = jobs?.[0]?.usage;
   assert.ok(usage);
@@ -85,7 +88,7 @@ test("the stream of one job goes on to its end, with the processor's share of ea
   assert.ok(all.length >= 5, `${all.length} messages`);
   assert.is(all.at(-1)?.state, "FAILED");
   const shares = all.map(({ cpuPercent }) => cpuPercent);
-  assert.ok(Math.min(...shares) < 20 && Math.max(...shares) > 30, `shares ${shares}`);
+  assert.ok(Math.min(...shares) < 8 && Math.max(...shares) > 15, `shares ${shares}`);
   for (let i = 1; i < all.length; i++)
     assert.ok((all[i]?.usage?.cpuSeconds ?? 0) >= (all[i - 1]?.usage?.cpuSeconds ?? 0), "time goes on");
 });
@@ -116,9 +119,12 @@ test("the command shows one's own running jobs once, or refreshes a table on a t
   const foreign = await server.podium("alice", ["stats", "2"]);
   assert.equal([foreign.code, foreign.stderr], [125, "podium: there is no job 2\n"]);
 
-  const live = `timeout 3 ${podiumScript} stats --interval 200ms calm`;
-  const env = { ...process.env, PODIUM_PROFILE: server.profile("alice"), TERM: "xterm" };
-  const { stdout } = spawnSync("script", ["-qec", live, "/dev/null"], { encoding: "utf8", env, input: "" });
-  assert.match(stdout, /calm/);
-  assert.ok(stdout.split("\x1b[2A\r\x1b[J").length > 2, `it draws over what it drew: ${JSON.stringify(stdout)}`);
+  const live = `timeout 60 ${podiumScript} stats --interval 200ms calm`;
+  const env = { PODIUM_PROFILE: server.profile("alice"), TERM: "xterm" };
+  const shown = startProgram("script", ["-qec", live, "/dev/null"], { env });
+  const anew = "\x1b[2A\r\x1b[J";
+  await shown.sees(anew); // it draws over what it drew
+  shown.child.kill("SIGTERM");
+  const [first = ""] = (await shown.ended).stdout.toString().split(anew);
+  assert.match(first, /calm/);
 });

@@ -2,13 +2,15 @@
 import { readFileSync, statSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import * as assert from "uvu/assert";
+import { childrenOf, inForeground } from "../support/processes.ts";
 import { type StartedJob, TestZygote } from "../support/sandbox.ts";
 import { requires, suite } from "../support/suite.ts";
+import { cpuSeconds, until } from "./live-server.ts";
 
 const test = suite("a job's terminal");
 const needs = requires("root", "libseccomp");
 const terminal = { rows: 24, columns: 80 };
-const patienceMs = 20_000;
+const patienceMs = 60_000;
 
 /** Waits for what the terminal shows; throws with all of it. */
 async function shows({ folder }: StartedJob, wanted: RegExp): Promise<string> {
@@ -105,16 +107,16 @@ test(
     const type = (text: string) => control.input(Buffer.from(text));
     await shows(job, /0 ready> $/);
     type("sleep 1000\n");
-    await shows(job, /sleep 1000\r\n/);
-    await sleep(300);
+    const waits = (commandLine: string) => until(commandLine, () => inForeground(commandLine));
+    await waits("sleep 1000");
     type("\x03");
     await shows(job, /130 ready> $/);
     type("sleep 2000\n");
-    await sleep(300);
+    await waits("sleep 2000");
     type("\x1c");
     await shows(job, /131 ready> $/);
     type("cat\n");
-    await sleep(300);
+    await waits("cat");
     type("\x1a");
     await shows(job, /Stopped +cat\r\n.*148 ready> $/s);
     type("jobs; fg\n");
@@ -149,13 +151,14 @@ test("a job ends with its command, whoever still has the terminal open", needs, 
 
 test("a terminal that everybody in the job has closed costs nothing and comes back", needs, async () => {
   await using zygote = await TestZygote.open();
-  const script = "exec 0<&- 1>&- 2>&-; sleep 1; exec > /dev/tty; echo back";
+  const script = "exec 0<&- 1>&- 2>&-; sleep 3; exec > /dev/tty; echo back";
   const job = await zygote.start({ argv: ["sh", "-c", script], terminal });
-  const ticks = () => readFileSync(`/proc/${job.initPid}/stat`, "utf8").split(") ")[1]?.split(" ").slice(11, 13).join();
-  await sleep(200);
-  const before = ticks();
-  await sleep(500);
-  assert.is(ticks(), before);
+  await until("it sleeps", () => childrenOf(job.pid).length === 1);
+  await sleep(300);
+  const before = cpuSeconds(job.initPid);
+  await sleep(1500);
+  const used = cpuSeconds(job.initPid) - before;
+  assert.ok(used < 0.1, `its init used ${used} s of the processor in 1.5 s`);
   assert.is((await job.finished).stdout, "back\r\n");
 });
 

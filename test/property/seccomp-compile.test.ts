@@ -3,7 +3,7 @@ import * as assert from "uvu/assert";
 import { answer, compileObject } from "../support/seccomp.ts";
 import { requires, suite } from "../support/suite.ts";
 
-const test = suite("compiled seccomp profiles decide as written", { testSeconds: 120 });
+const test = suite("compiled seccomp profiles decide as written", { testSeconds: 300 });
 
 /** Calls with the widths of their arguments in bits, from their manual pages. */
 const calls = {

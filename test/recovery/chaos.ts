@@ -212,7 +212,7 @@ function neverStarted({ outcome, startedAt }: JobInfo): boolean {
 
 /** As a user would: the server is not there, try again. A connection that was lost comes back by itself. */
 async function insist<T>(call: () => Promise<T>): Promise<T> {
-  for (const deadline = performance.now() + 30_000; ; await sleep(50)) {
+  for (const deadline = performance.now() + 60_000; ; await sleep(50)) {
     try {
       return await call();
     } catch (error) {

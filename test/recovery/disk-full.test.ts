@@ -5,6 +5,7 @@ import * as assert from "uvu/assert";
 import { Cause, State } from "../../src/gen/podium.ts";
 import { groupsOf } from "../integration/job-traces.ts";
 import { LiveServer, until } from "../integration/live-server.ts";
+import { unmounted } from "../support/mounts.ts";
 import { requires, suite } from "../support/suite.ts";
 
 const test = suite("a full disk");
@@ -21,7 +22,7 @@ async function onSmallDisk(size: string, body: (server: LiveServer) => Promise<v
     await server.stop();
   } finally {
     await server.kill();
-    spawnSync("umount", [server.data]);
+    await unmounted(server.data);
   }
   await server.restart();
 }
@@ -32,10 +33,13 @@ test(
   async () => {
     await onSmallDisk("12m", async (server) => {
       const api = server.api();
-      const grant =
-        "while [ ! -e /tmp/never ]; do echo o; echo e >&2; sleep 0.01; i=$((i+1)); [ $i = 250 ] && exit 5; done";
-      const talker = await api.startId(`i=0; ${grant}`);
-      const quiet = await api.startId("sleep 2; exit 0");
+      const tell = "do echo o; echo e >&2; sleep 0.01; i=$((i+1)); done";
+      const wait = 'until [ "$full" ]; do sleep 0.05; done';
+      const told = `i=0; while [ $i -lt 50 ]; ${tell}; ${wait}; while [ $i -lt 250 ]; ${tell}; exit 5`;
+      const talker = await api.startId(`trap 'full=1' USR1; ${told}`);
+      const quiet = await api.startId(`trap 'full=1' USR1; echo ready; ${wait}; exit 0`);
+      const begun = () => server.jobFile(talker, "stderr").length === 100 && server.jobFile(quiet, "stdout") !== "";
+      await until("both have begun", begun);
       const flood = await api.startId("exec yes");
       const full = await api.wait(flood);
       assert.equal([full.state, full.outcome?.signal], [State.FAILED, "SIGPIPE"]);
@@ -43,6 +47,7 @@ test(
       assert.is(server.jobFile(flood, "state"), "FAILED\n");
       const filled = spawnSync("dd", ["if=/dev/zero", `of=${join(server.data, "filler")}`, "bs=4k"]);
       assert.match(String(filled.stderr), /No space left/);
+      for (const id of [talker, quiet]) process.kill(Number(server.jobFile(id, "pid")), "SIGUSR1");
       const following = api.output({ id: talker });
       const [talked, ended] = await Promise.all([api.wait(talker), api.wait(quiet)]);
       assert.equal([talked.outcome?.cause, talked.outcome?.exitCode], [Cause.EXITED, 5]);

@@ -1,4 +1,6 @@
 // The end of a server on SIGTERM: it accepts nothing more, streams are told to come again, jobs run on or are stopped.
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import * as assert from "uvu/assert";
 import { followLogs } from "../../src/client/logs.ts";
@@ -18,7 +20,7 @@ test(
   async () => {
     await using server = await TestServer.start();
     const script =
-      "for i in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do echo $i; echo e$i >&2; sleep 0.15; done; exit 7";
+      "i=0; until [ $i -ge 20 ] && [ -e /tmp/over ]; do i=$((i+1)); echo $i; echo e$i >&2; sleep 0.15; done; exit 7";
     const run = server.cli("alice", ["run", "--", "sh", "-c", script], { input: "" });
     await run.sees("3\n");
     const others = [
@@ -31,9 +33,11 @@ test(
     await server.stop();
     await sleep(200);
     await server.start();
-    const numbers = Array.from({ length: 20 }, (_, n) => `${n + 1}\n`);
-    const errors = numbers.map((line) => `e${line}`).join("");
+    assert.is((await server.podium("alice", ["exec", "1", "touch", "/tmp/over"])).code, 0);
     const ran = await run.ended;
+    const numbers = Array.from({ length: String(ran.stdout).split("\n").length - 1 }, (_, n) => `${n + 1}\n`);
+    assert.ok(numbers.length >= 20);
+    const errors = numbers.map((line) => `e${line}`).join("");
     assert.equal([ran.code, String(ran.stdout), ran.stderr], [7, numbers.join(""), errors]);
     const [logs, wait, tail] = await Promise.all(others.map(({ ended }) => ended));
     assert.equal([logs?.code, String(logs?.stdout), logs?.stderr], [0, numbers.join(""), errors]);
@@ -78,7 +82,8 @@ test("with --stop-jobs-on-exit the jobs end with the server, and whoever follows
   const plain = await api.startId("setsid sleep 1000 & sleep 1000");
   await until("it is ready", () => server.jobFile(polite, "stdout") === "ready\n");
   const [output, waiting] = [api.output({ id: polite }), api.wait(plain)];
-  await sleep(100);
+  const audit = () => readFileSync(join(server.data, "audit", "audit-000001.ndjson"), "utf8");
+  await until("both calls are let in", () => ["Logger/Log", "Jobs/Wait"].every((call) => audit().includes(call)));
   await server.stop();
   assert.is(String((await output).stdout), "ready\nbye\n");
   assert.is((await waiting).state, State.FAILED);

@@ -15,8 +15,8 @@ const root = requires("root", "libseccomp");
 test("L17 a job outlives a killed server: output, exit code, timeout, stop", root, async () => {
   await using server = await LiveServer.start();
   const api = server.api();
-  const ends = await api.startId("echo before; sleep 1.5; echo after; exit 42");
-  const late = await api.startId({ cmd: "echo on; sleep 1000", timeoutMs: 2000n });
+  const ends = await api.startId("echo before; sleep 4; echo after; exit 42");
+  const late = await api.startId({ cmd: "echo on; sleep 1000", timeoutMs: 4000n });
   const stays = await api.startId("setsid sleep 1000 & sleep 1000");
   await until("output", () => server.jobFile(ends, "stdout") === "before\n");
   await server.kill();

@@ -7,7 +7,7 @@ import { root } from "../support/runner/catalog.ts";
 import { requires, suite } from "../support/suite.ts";
 import { temporaryFolder } from "../support/temporary-folder.ts";
 
-const test = suite("state file", { testSeconds: 120 });
+const test = suite("state file");
 
 const record = {
   cause: "EXITED",
@@ -72,18 +72,15 @@ test(
     );
     const found: string[] = [];
     for (const [i, { name, nth }] of own.entries()) {
-      const job = folderIn(folder.path, String(i));
-      const { signal } = strace(
-        job,
-        "-o",
-        "/dev/null",
-        "-e",
-        `trace=${name}`,
-        "-e",
-        `inject=${name}:signal=KILL:when=${nth}`,
-      );
-      assert.is(signal, "SIGKILL", `${name} ${nth}`);
-      found.push(stateIn(job));
+      const injected = ["-o", "/dev/null", "-e", `trace=${name}`, "-e", `inject=${name}:signal=KILL:when=${nth}`];
+      // Node itself makes a call more or less now and then: where the kill came too late, it is tried again.
+      for (let attempt = 0; ; attempt++) {
+        const job = folderIn(folder.path, `${i}-${attempt}`);
+        const { signal } = strace(job, ...injected);
+        found.push(stateIn(job));
+        if (signal === "SIGKILL") break;
+        assert.ok(attempt < 20, `${name} ${nth}: never killed`);
+      }
     }
     console.log(`killed at ${own.map(({ name }) => name).join(", ")}: ${found.join(", ")}`);
     assert.ok(found.includes("RUNNING without a record") && found.includes("RUNNING with its record"));

@@ -3,7 +3,7 @@ import * as assert from "uvu/assert";
 import { runScript, TestZygote } from "../support/sandbox.ts";
 import { requires, suite } from "../support/suite.ts";
 
-const test = suite("jobs and control groups", { testSeconds: 120 });
+const test = suite("jobs and control groups");
 const needs = requires("root", "libseccomp");
 
 test("C11 a job cannot see, mount or leave its control group", needs, async () => {

@@ -79,7 +79,7 @@ test("E04 every way out fails, and fails fast", root, async () => {
       .join("\n");
     const start = performance.now();
     assert.is((await runScript(`${script}\necho done`)).stdout, "done\n");
-    assert.ok(performance.now() - start < 5000, "fast");
+    assert.ok(performance.now() - start < 20_000, "fast");
   } finally {
     server.close();
   }

@@ -8,7 +8,7 @@ import { requires, suite } from "../support/suite.ts";
 import { Attacks } from "./attacks.ts";
 import { HostFolder } from "./host-folder.ts";
 
-const test = suite("roots in motion", { testSeconds: 120 });
+const test = suite("roots in motion");
 const compiler = requires("root", "libseccomp", "gcc");
 /** Without the networks of other servers of this host. */
 const mountinfo = () =>

@@ -13,12 +13,14 @@ export function debianTreeProblem(): string | null {
   rmSync(unfinished, { recursive: true, force: true });
   mkdirSync(dirname(debianTree), { recursive: true });
   const args = ["--variant=minbase", "--include=python3-minimal", "bookworm", unfinished];
-  const { error, status, stdout } = spawnSync("debootstrap", args, { encoding: "utf8", timeout: longestMs });
+  // timeout(1) ends what debootstrap has started too.
+  const bounded = ["--kill-after=10", String(longestMs / 1000), "debootstrap", ...args];
+  const { error, status, stdout } = spawnSync("timeout", bounded, { encoding: "utf8" });
   if (error === undefined && status === 0) {
     renameSync(unfinished, debianTree);
     return null;
   }
   rmSync(unfinished, { recursive: true, force: true });
-  const last = stdout?.trim().split("\n").at(-1) ?? "";
+  const last = status === 124 ? `not within ${longestMs / 1000} s` : (stdout?.trim().split("\n").at(-1) ?? "");
   return `debootstrap made no tree: ${error?.message ?? last}`;
 }

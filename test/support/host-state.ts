@@ -20,8 +20,11 @@ export function leaks(before: HostState, after: HostState): string[] {
   return [...after].filter((entry) => !before.has(entry)).sort();
 }
 
-/** The leaks once the host has settled: helper processes need up to 5 s to end by themselves. */
-export async function settledLeaks(before: HostState, settleMs = 10_000): Promise<string[]> {
+/**
+ * The leaks once the host has settled: helper processes need up to 5 s to end by themselves, and the kernel takes namespaces
+ * and groups away on its own time, which on a busy machine is later.
+ */
+export async function settledLeaks(before: HostState, settleMs = 30_000): Promise<string[]> {
   const deadline = performance.now() + settleMs;
   let found = leaks(before, hostState());
   while (found.length > 0 && performance.now() < deadline) {

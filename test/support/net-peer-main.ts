@@ -163,7 +163,7 @@ async function obey(call: PeerCall): Promise<string> {
     case "names":
       return serveNames(call.host, call.names);
     case "received":
-      return String(received);
+      return `${received} ${performance.now()}`;
     case "heard":
       return heard.splice(0).join("\n");
   }

@@ -16,6 +16,9 @@ export type PeerCall =
 
 const program = fileURLToPath(new URL("./net-peer-main.js", import.meta.url));
 
+/** For what answers. Whoever expects silence says how long it listens. */
+const patienceMs = 20_000;
+
 export class Peer implements AsyncDisposable {
   readonly #child: ChildProcess;
   readonly #waiting = new Map<number, { resolve: (answer: string) => void; reject: (error: Error) => void }>();
@@ -46,16 +49,16 @@ export class Peer implements AsyncDisposable {
   }
 
   /** What the server saw as the client's address, or the error code. */
-  tcp(host: string, port: number, timeoutMs = 1500): Promise<string> {
+  tcp(host: string, port: number, timeoutMs = patienceMs): Promise<string> {
     return this.ask({ do: "tcp", host, port, timeoutMs });
   }
 
-  udp(host: string, port: number, timeoutMs = 700): Promise<string> {
+  udp(host: string, port: number, timeoutMs = patienceMs): Promise<string> {
     return this.ask({ do: "udp", host, port, timeoutMs });
   }
 
   /** `ok`, or the error code. */
-  ping(host: string, timeoutMs = 700): Promise<string> {
+  ping(host: string, timeoutMs = patienceMs): Promise<string> {
     return this.ask({ do: "ping", host, timeoutMs });
   }
 
@@ -64,9 +67,10 @@ export class Peer implements AsyncDisposable {
     return this.ask({ do: "transfer", host, port, way, seconds });
   }
 
-  /** Bytes that arrived here until now, as client and as server. */
-  async received(): Promise<number> {
-    return Number(await this.ask({ do: "received" }));
+  /** Bytes that arrived here until then, as client and as server, and when that was on the peer's clock. */
+  async received(): Promise<{ readonly bytes: number; readonly atMs: number }> {
+    const [bytes = 0, atMs = 0] = (await this.ask({ do: "received" })).split(" ").map(Number);
+    return { bytes, atMs };
   }
 
   frame(link: string, hex: string): Promise<string> {

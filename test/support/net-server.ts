@@ -11,6 +11,7 @@ import { type JobInfo, NetworkOptions, StartRequest } from "../../src/gen/podium
 import type { Peer } from "./net-peer.ts";
 import { enterWorld, outside, outsidePeer } from "./net-world.ts";
 import { TestServer, type TestServerOptions } from "./server.ts";
+import { until } from "./until.ts";
 
 /** What the outside's name server knows. */
 const names = {
@@ -65,7 +66,7 @@ export class NetServer implements AsyncDisposable {
   /** What it has written so far, once that holds `text`. */
   async outputWith(id: bigint, text: string): Promise<string> {
     const file = join(this.server.data, "jobs", String(id), "stdout");
-    for (const deadline = performance.now() + 20_000; ; await sleep(20)) {
+    for (const deadline = performance.now() + 60_000; ; await sleep(20)) {
       const output = readFileSync(file, "utf8");
       if (output.includes(text)) return output;
       if (performance.now() > deadline) throw new Error(`job ${id} did not print ${text}: ${output}`);
@@ -80,6 +81,12 @@ export class NetServer implements AsyncDisposable {
   async ended(id: bigint): Promise<Ran> {
     const job = await waitForJob(this.podium, id);
     return { job, stdout: readFileSync(join(this.server.data, "jobs", String(id), "stdout"), "utf8") };
+  }
+
+  /** Waits until nobody answers at a port of the host any more: who tells of a job's end does not wait for its rules to go. */
+  async isFree(port: number): Promise<void> {
+    const refused = async () => (await this.outside.tcp(outside.host, port, 1000)) === "ECONNREFUSED";
+    await until(`port ${port} is free`, refused);
   }
 
   kill(id: bigint): Promise<void> {
@@ -103,10 +110,10 @@ function resolveOutside(file: string): void {
   mountBind(file, "/etc/resolv.conf");
 }
 
-/** Shell functions for jobs: each prints one word or the first line that the other side sends. */
+/** Shell functions for jobs: each prints one word or the first line that the other side sends. What is refused is so at once. */
 export const tools = `
-tcp() { timeout 4 bash -c 'exec 3<>/dev/tcp/$0/$1 && head -n1 <&3' "$1" "$2" 2>/dev/null | sed s/^::ffff:// | grep . || echo no; }
-udp() { timeout 2 bash -c 'exec 3<>/dev/udp/$0/$1 && echo hello >&3 && dd bs=64 count=1 status=none <&3' "$1" "$2" 2>/dev/null || echo no; }
+tcp() { timeout 20 bash -c 'exec 3<>/dev/tcp/$0/$1 && head -n1 <&3' "$1" "$2" 2>/dev/null | sed s/^::ffff:// | grep . || echo no; }
+udp() { timeout 20 bash -c 'exec 3<>/dev/udp/$0/$1 && echo hello >&3 && dd bs=64 count=1 status=none <&3' "$1" "$2" 2>/dev/null || echo no; }
 lo() { perl -MIO::Socket::INET -e '$s=IO::Socket::INET->new(Listen=>1,LocalAddr=>"127.0.0.1",LocalPort=>80) or die; $c=IO::Socket::INET->new("127.0.0.1:80"); $a=$s->accept; print $c "hello\\n"; close $c; print <$a>'; }
 name() { getent ahostsv4 "$1" | head -n1 | cut -d" " -f1; }
 `;

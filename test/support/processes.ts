@@ -1,6 +1,6 @@
 // The host's view of processes, and an innocent one that must outlive every attack.
 import { type ChildProcess, spawn } from "node:child_process";
-import { readFileSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
 
 /** Whether a process runs; one that is dead and only waits to be reaped does not. */
 export function living(pid: number): boolean {
@@ -18,9 +18,28 @@ export function stateOf(pid: number): string | null {
   }
 }
 
+/** Whether a process with this command line has a terminal's foreground to itself and waits there; proc_pid_stat(5). */
+export function inForeground(commandLine: string): boolean {
+  return readdirSync("/proc").some((pid) => {
+    try {
+      if (readFileSync(`/proc/${pid}/cmdline`, "latin1").split("\0").join(" ").trim() !== commandLine) return false;
+      const stat = readFileSync(`/proc/${pid}/stat`, "latin1");
+      const [state, , group, , , foreground] = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+      return state === "S" && group === foreground;
+    } catch {
+      return false; // no process, or gone meanwhile
+    }
+  });
+}
+
 /** Pids of the children of a process, the oldest first. */
-function childrenOf(pid: number): number[] {
+export function childrenOf(pid: number): number[] {
   return readFileSync(`/proc/${pid}/task/${pid}/children`, "latin1").split(" ").filter(Boolean).map(Number);
+}
+
+/** Pids of the children of a process, of their children, and so on. */
+export function descendantsOf(pid: number): number[] {
+  return childrenOf(pid).flatMap((child) => [child, ...descendantsOf(child)]);
 }
 
 /** The processes of one running `podium sandbox`, by podium's pid. Throws when one of them is not there. */

@@ -73,7 +73,7 @@ function problemOf(name: RequirementName): string | null {
 }
 
 function commandProblem([program, ...args]: readonly [string, ...string[]]): string | null {
-  const { error, status, stderr } = spawnSync(program, args, { encoding: "utf8", timeout: 20_000 });
+  const { error, status, stderr } = spawnSync(program, args, { encoding: "utf8", timeout: 60_000 });
   if (error !== undefined) return `${program} does not run: ${error.message}`;
   return status === 0 ? null : `${program} ${args.join(" ")} ended ${status}: ${stderr.trim()}`;
 }
@@ -87,7 +87,7 @@ function libseccompProblem(): string | null {
 function kvmProblem(): string | null {
   if (!existsSync("/dev/kvm")) return "there is no /dev/kvm";
   const args = ["-machine", "none,accel=kvm", "-nodefaults", "-display", "none", "-monitor", "stdio"];
-  const { status } = spawnSync("qemu-system-x86_64", args, { input: "quit\n", timeout: 10_000 });
+  const { status } = spawnSync("qemu-system-x86_64", args, { input: "quit\n", timeout: 30_000 });
   return status === 0 ? null : "/dev/kvm is there and does not work";
 }
 

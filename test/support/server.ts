@@ -1,7 +1,7 @@
 // A real `scripts/podium serve` on a free port of loopback, with a DATA, an authority and users of its own.
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { initAuthority, issueUser, openAuthority } from "../../src/certs/authority.ts";
@@ -9,6 +9,7 @@ import { connect, type Podium } from "../../src/client/connect.ts";
 import { listJobs } from "../../src/client/jobs.ts";
 import { loadProfile } from "../../src/client/profile.ts";
 import { stopJob } from "../../src/client/stop.ts";
+import { living } from "./processes.ts";
 import { podiumScript, type Running, type RunOptions, startProgram } from "./sandbox.ts";
 import { temporaryFolder } from "./temporary-folder.ts";
 
@@ -24,8 +25,9 @@ export interface TestServerOptions {
 
 /** The virtual machine is emulated: everything takes ten times as long there. */
 const readyMs = 60_000;
-const endMs = 10_000;
-const helpersEndMs = 6_000;
+const endMs = 30_000;
+/** Within 5 s, says the contract; more is for a machine on which they do not get to run. */
+const helpersEndMs = 15_000;
 
 /** `await using server = await TestServer.start()`: ends its jobs, itself and its helpers, or throws. */
 export class TestServer implements AsyncDisposable {
@@ -192,7 +194,7 @@ export class TestServer implements AsyncDisposable {
 /** Helper processes without a server and without a job end by themselves. */
 async function untilGone(pid: number): Promise<void> {
   const deadline = performance.now() + helpersEndMs;
-  while (existsSync(`/proc/${pid}`)) {
+  while (living(pid)) {
     if (performance.now() > deadline)
       throw new Error(`process ${pid} is still there ${helpersEndMs} ms after the server`);
     await sleep(20);

@@ -100,7 +100,7 @@ export function plaintextClient(port: number): PeersClient {
 }
 
 function peersClient(client: Client): PeersClient {
-  const deadline = (): { deadline: number } => ({ deadline: Date.now() + 10_000 });
+  const deadline = (): { deadline: number } => ({ deadline: Date.now() + 60_000 });
   return {
     who: () =>
       new Promise((resolve, reject) => {

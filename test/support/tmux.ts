@@ -3,9 +3,11 @@ import { execFileSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
+import { inForeground } from "./processes.ts";
 import { temporaryFolder } from "./temporary-folder.ts";
+import { until } from "./until.ts";
 
-const patienceMs = 30_000;
+const patienceMs = 60_000;
 
 export class Tmux implements Disposable {
   readonly #folder = temporaryFolder();
@@ -50,6 +52,12 @@ export class Tmux implements Disposable {
   line(text: string): void {
     this.type(text);
     this.press("Enter");
+  }
+
+  /** Presses a key when this command, just started in a job's terminal, is what the key will reach. */
+  async pressAt(commandLine: string, key: string): Promise<void> {
+    await until(`${commandLine} in the foreground\n${this.screen()}`, () => inForeground(commandLine));
+    this.press(key);
   }
 
   resize(columns: number, rows: number): void {

@@ -6,6 +6,7 @@ import { LogIndex } from "../../sandbox/init/log-index.ts";
 import { type LogRange, readLog } from "../../src/jobs/log-reader.ts";
 import { suite } from "../support/suite.ts";
 import { temporaryFolder } from "../support/temporary-folder.ts";
+import { until } from "../support/until.ts";
 
 const test = suite("log reader");
 
@@ -15,8 +16,39 @@ interface Range extends Omit<LogRange, "from"> {
   readonly offset: number;
 }
 
-async function collect(folder: string, range: Partial<Range>, ended: Promise<void>, signal = never): Promise<string[]> {
-  const pieces: string[] = [];
+/** What a reader has got so far, and all of it in the end. */
+interface Reading extends Promise<string[]> {
+  readonly soFar: readonly string[];
+}
+
+function reading(read: (pieces: string[]) => Promise<void>): Reading {
+  const soFar: string[] = [];
+  return Object.assign(
+    read(soFar).then(() => soFar),
+    { soFar },
+  );
+}
+
+function collect(folder: string, range: Partial<Range>, ended: Promise<void>, signal = never): Reading {
+  return reading((pieces) => collectInto(pieces, folder, range, ended, signal));
+}
+
+/** A promise that its test resolves: the end of the job. */
+function end(): { readonly ended: Promise<void>; readonly now: () => void } {
+  let now = () => {};
+  const ended = new Promise<void>((resolve) => {
+    now = resolve;
+  });
+  return { ended, now };
+}
+
+async function collectInto(
+  pieces: string[],
+  folder: string,
+  range: Partial<Range>,
+  ended: Promise<void>,
+  signal: AbortSignal,
+): Promise<void> {
   let next: number | null = null;
   const { offset: from = 0, ...rest } = range;
   for await (const { offset, bytes } of readLog(
@@ -30,7 +62,6 @@ async function collect(folder: string, range: Partial<Range>, ended: Promise<voi
     next = offset + bytes.length;
     pieces.push(bytes.toString("latin1"));
   }
-  return pieces;
 }
 
 function logIn(folder: string, text: string | Buffer): string {
@@ -51,28 +82,30 @@ test("the log of an ended job is read whole, from any offset", async () => {
 test("what is written while one follows arrives, up to what was written just before the end", async () => {
   using folder = temporaryFolder();
   const path = logIn(folder.path, "a");
-  let end = () => {};
-  const ended = new Promise<void>((resolve) => {
-    end = resolve;
-  });
-  const following = collect(folder.path, {}, ended);
-  for (const text of ["b", "c"]) {
-    await sleep(20);
+  const job = end();
+  const following = collect(folder.path, {}, job.ended);
+  for (const [before, text] of [
+    ["a", "b"],
+    ["ab", "c"],
+  ] as const) {
+    await until(before, () => following.soFar.join("") === before);
     appendFileSync(path, text);
   }
-  await sleep(20);
+  await until("abc", () => following.soFar.join("") === "abc");
   appendFileSync(path, "d");
-  end();
+  job.now();
   assert.is((await following).join(""), "abcd");
 });
 
 test("an offset beyond the end waits until the file gets there", async () => {
   using folder = temporaryFolder();
   const path = logIn(folder.path, "abc");
-  const ended = sleep(80).then(() => {});
-  const following = collect(folder.path, { offset: 5 }, ended);
+  const job = end();
+  const following = collect(folder.path, { offset: 5 }, job.ended);
   await sleep(20);
   appendFileSync(path, "defgh");
+  await until("it is there", () => following.soFar.length > 0);
+  job.now();
   assert.is((await following).join(""), "fgh");
 });
 
@@ -95,10 +128,12 @@ test("a snapshot ends where the file ended when it began", async () => {
 test("a character is held back until it is whole, or until nothing can follow", async () => {
   using folder = temporaryFolder();
   const path = logIn(folder.path, Buffer.from([0x61, 0xe2, 0x82]));
-  const ended = sleep(100).then(() => {});
-  const following = collect(folder.path, {}, ended);
-  await sleep(20);
+  const job = end();
+  const following = collect(folder.path, {}, job.ended);
+  await until("a", () => following.soFar.length === 1);
   appendFileSync(path, Buffer.from([0xac, 0xc3]));
+  await until("€", () => following.soFar.length === 2);
+  job.now();
   assert.equal(await following, ["a", "\xe2\x82\xac", "\xc3"]);
 });
 
@@ -110,12 +145,11 @@ test("an aborted reader ends at once and leaves no descriptor", async () => {
   const before = files();
   const gone = new AbortController();
   const following = Array.from({ length: 20 }, () => collect(folder.path, {}, new Promise(() => {}), gone.signal));
-  await sleep(30);
-  assert.ok(files() > before + 10);
+  await until("the readers have opened the file", () => files() > before + 10);
+  await until("and have read it", () => following.every(({ soFar }) => soFar.length === 1));
   gone.abort();
   assert.equal(new Set((await Promise.all(following)).map((pieces) => pieces.join(""))), new Set(["abc"]));
-  await sleep(10);
-  assert.ok(files() <= before + 2, `${before} descriptors became ${files()}`);
+  await until(`as many descriptors as the ${before} before`, () => files() <= before + 2);
 });
 
 /** A job folder as init fills it. */
@@ -141,25 +175,26 @@ class Writer {
   }
 }
 
-async function merged(folder: string, range: Partial<LogRange>, ended = Promise.resolve()): Promise<string[]> {
-  const texts: string[] = [];
+function merged(folder: string, range: Partial<LogRange>, ended = Promise.resolve()): Reading {
   const whole = { from: { stdout: 0, stderr: 0 }, snapshot: false, ...range };
-  for await (const { stream, bytes } of readLog(folder, whole, ended, never)) texts.push(`${stream}: ${bytes}`);
-  return texts;
+  return reading(async (texts) => {
+    for await (const { stream, bytes } of readLog(folder, whole, ended, never)) texts.push(`${stream}: ${bytes}`);
+  });
 }
 
 test("S11 both streams come in the order in which they were written, from any offsets", async () => {
   using folder = temporaryFolder();
   const job = new Writer(folder.path);
-  const ended = sleep(150).then(() => job.close());
-  const live = merged(folder.path, {}, ended);
+  const over = end();
+  const live = merged(folder.path, {}, over.ended);
   for (let n = 0; n < 3; n++) {
     job.write("stderr", `e${n}`);
     job.write("stdout", `o${n}`);
     await sleep(n * 15);
   }
   const all = ["stderr: e0", "stdout: o0", "stderr: e1", "stdout: o1", "stderr: e2", "stdout: o2"];
-  await ended;
+  job.close();
+  over.now();
   assert.equal(await live, all);
   assert.equal(await merged(folder.path, {}), all);
   assert.equal(await merged(folder.path, { from: { stdout: 2, stderr: 3 } }), [
@@ -185,7 +220,7 @@ test("S11 with times each piece has its own; `untilMs` ends a follow at its time
   assert.is(times.length, 2);
   assert.ok((times[0] ?? 0) < middle && (times[1] ?? 0) > middle);
   assert.equal(await merged(folder.path, { untilMs: middle }, new Promise(() => {})), ["stdout: a"]);
-  const soon = merged(folder.path, { untilMs: Date.now() + 100 }, new Promise(() => {}));
+  const soon = merged(folder.path, { untilMs: Date.now() + 1000 }, new Promise(() => {}));
   await sleep(20);
   job.write("stderr", "c");
   assert.equal(await soon, ["stdout: ab", "stderr: c"]);
@@ -195,14 +230,17 @@ test("S11 with times each piece has its own; `untilMs` ends a follow at its time
 test("a log whose index is lost in the middle is followed on", async () => {
   using folder = temporaryFolder();
   const job = new Writer(folder.path);
-  const ended = sleep(200).then(() => {});
-  const following = merged(folder.path, {}, ended);
+  const over = end();
+  const following = merged(folder.path, {}, over.ended);
   job.write("stdout", "a");
-  await sleep(30);
+  await until("a", () => following.soFar.length === 1);
   unlinkSync(join(folder.path, "log-index"));
   await sleep(30);
   appendFileSync(join(folder.path, "stdout"), "b");
+  await until("b", () => following.soFar.length === 2);
   appendFileSync(join(folder.path, "stderr"), "c");
+  await until("c", () => following.soFar.length === 3);
+  over.now();
   assert.equal((await following).join(" "), "stdout: a stdout: b stderr: c");
   job.close();
 });

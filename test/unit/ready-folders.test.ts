@@ -1,20 +1,12 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { setTimeout as sleep } from "node:timers/promises";
 import * as assert from "uvu/assert";
 import { ReadyFolders } from "../../src/jobs/ready-folders.ts";
 import { suite } from "../support/suite.ts";
 import { temporaryFolder } from "../support/temporary-folder.ts";
+import { until } from "../support/until.ts";
 
 const test = suite("job folders made ahead");
-
-async function until(what: string, holds: () => boolean): Promise<void> {
-  const deadline = performance.now() + 10_000;
-  while (!holds()) {
-    if (performance.now() > deadline) throw new Error(`not within 10 s: ${what}`);
-    await sleep(5);
-  }
-}
 
 /** Folders are whole when there are as many as there ever will be. */
 async function filled(path: string): Promise<void> {

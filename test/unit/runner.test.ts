@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import * as assert from "uvu/assert";
-import { runFile } from "../support/runner/file-run.ts";
+import { type FileRunOptions, runFile } from "../support/runner/file-run.ts";
 import { commandLine } from "../support/runner/process-group.ts";
 import type { FileResult } from "../support/runner/verdict.ts";
 import { suite } from "../support/suite.ts";
@@ -19,12 +19,12 @@ import * as assert from ${JSON.stringify(assertModule)};
 `;
 
 /** Runs a fixture with the given text and hands over its result. */
-async function runFixture(text: string, timeoutSeconds?: number): Promise<FileResult> {
+async function runFixture(text: string, options: FileRunOptions = {}): Promise<FileResult> {
   const folder = mkdtempSync(join(tmpdir(), "fixture-"));
   try {
     const file = join(folder, "fixture.mjs");
     writeFileSync(file, preamble + text);
-    return await runFile(file, "fixture", timeoutSeconds === undefined ? {} : { timeoutSeconds });
+    return await runFile(file, "fixture", { leftoverMs: 1000, ...options });
   } finally {
     rmSync(folder, { recursive: true });
   }
@@ -102,15 +102,15 @@ test("a file that exits with 0 while it loads fails", async () => {
 });
 
 test("a file that hangs in a test is killed at its deadline and named", async () => {
-  const result = await runFixture(`suite("x", { timeoutSeconds: 1 })("a", () => { for (;;); });`);
+  const result = await runFixture(`suite("x", { timeoutSeconds: 3 })("a", () => { for (;;); });`);
   assert.equal(messages(result), [
     "a: it never finished",
-    'the file as a whole: it hung past its deadline (1 s), in "a"',
+    'the file as a whole: it hung past its deadline (3 s), in "a"',
   ]);
 });
 
 test("a file that hangs while it loads is killed", async () => {
-  assert.equal(messages(await runFixture("for (;;);", 1)), [
+  assert.equal(messages(await runFixture("for (;;);", { timeoutSeconds: 1 })), [
     "the file as a whole: it did not finish loading in time (1 s)",
     "the file as a whole: it ended before its tests were registered",
   ]);
@@ -119,6 +119,7 @@ test("a file that hangs while it loads is killed", async () => {
 test("a file that does not end by itself fails and says what holds it", async () => {
   const result = await runFixture(
     `import { createServer } from "node:net"; suite("x")("a", () => { createServer().listen(0, "127.0.0.1"); });`,
+    { endSeconds: 5 },
   );
   assert.equal(messages(result), [
     "the file as a whole: its tests were done, but the process did not end by itself (5 s): held by TCPServerWrap",

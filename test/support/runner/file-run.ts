@@ -14,13 +14,16 @@ const childScript = fileURLToPath(new URL("./child.js", import.meta.url));
 /** Seconds until a file that has not even registered its tests is killed. */
 const loadSeconds = 60;
 /** Seconds that a file has to end by itself once its last test is done. */
-const endSeconds = 5;
-/** Milliseconds that processes of a finished file have to go: helpers end by themselves within 5 s. */
-const leftoverMs = 6500;
+const endSeconds = 20;
+/** Milliseconds that processes of a finished file have to go: helpers end by themselves within 5 s, where they get to run. */
+const leftoverMs = 20_000;
 
 export interface FileRunOptions {
   /** Overrides the deadline that the file itself asks for, in seconds. */
   readonly timeoutSeconds?: number;
+  /** Override what a file and its processes have to end by themselves: for files that are known not to. */
+  readonly endSeconds?: number;
+  readonly leftoverMs?: number;
   readonly listOnly?: boolean;
 }
 
@@ -33,7 +36,7 @@ export async function runFile(file: string, label: string, options: FileRunOptio
     const child = startChild(file, outputPath, options.listOnly === true);
     const watch = watchRecords(child);
     const end = await waitWithDeadline(child, watch, options);
-    const leftovers = await waitForGroup(child.pid ?? 0);
+    const leftovers = await waitForGroup(child.pid ?? 0, options.leftoverMs ?? leftoverMs);
     return judge({
       label,
       records: watch.records,
@@ -113,7 +116,9 @@ async function waitWithDeadline(child: ChildProcess, watch: RecordWatch, options
   arm(options.timeoutSeconds ?? loadSeconds, "it did not finish loading in time");
   watch.onRecord = (record) => {
     if (record.kind === "registered") arm(options.timeoutSeconds ?? record.timeoutSeconds, "it hung past its deadline");
-    if (record.kind === "closed") arm(endSeconds, "its tests were done, but the process did not end by itself");
+    if (record.kind === "closed") {
+      arm(options.endSeconds ?? endSeconds, "its tests were done, but the process did not end by itself");
+    }
   };
   const end = await new Promise<Omit<ProcessEnd, "killedFor">>((resolve, reject) => {
     child.once("error", reject);
@@ -129,12 +134,12 @@ async function drained(child: ChildProcess): Promise<void> {
   const pipe = child.stdio[recordDescriptor];
   if (pipe === null || pipe === undefined || pipe.destroyed) return;
   const ended = new Promise<void>((resolve) => pipe.once("close", () => resolve()));
-  await Promise.race([ended, sleep(500, undefined, { ref: false })]);
+  await Promise.race([ended, sleep(5000, undefined, { ref: false })]);
   pipe.destroy();
 }
 
-async function waitForGroup(pid: number): Promise<string[]> {
-  const deadline = performance.now() + leftoverMs;
+async function waitForGroup(pid: number, patienceMs: number): Promise<string[]> {
+  const deadline = performance.now() + patienceMs;
   let members = groupMembers(pid);
   while (members.length > 0 && performance.now() < deadline) {
     await sleep(100);

@@ -1,0 +1,13 @@
+import { setTimeout as sleep } from "node:timers/promises";
+
+/**
+ * Waits until it holds; throws with `what` after the given time. The time is no promise of the product: it is what a machine
+ * that others keep busy may need, and only who waits in vain waits so long.
+ */
+export async function until(what: string, holds: () => boolean | Promise<boolean>, seconds = 45): Promise<void> {
+  const deadline = performance.now() + seconds * 1000;
+  while (!(await holds())) {
+    if (performance.now() > deadline) throw new Error(`not within ${seconds} s: ${what}`);
+    await sleep(20);
+  }
+}
