@@ -64,8 +64,9 @@ function installPackages(names) {
   const command = `apt-get install --no-install-recommends ${missing.join(" ")}`;
   if (process.getuid() !== 0) fail(`these packages are missing: ${missing.join(", ")}`, `As root: ${command}`);
   process.stderr.write(`setup: installing ${missing.join(", ")}\n`);
-  run("apt-get", ["update", "-q"], "Check the sources in /etc/apt and the network, then try again.");
-  run("apt-get", ["install", "-qy", "--no-install-recommends", ...missing], `By hand: ${command}`);
+  const patient = ["-o", "Acquire::Retries=5"];
+  run("apt-get", ["update", "-q", ...patient], "Check the sources in /etc/apt and the network, then try again.");
+  run("apt-get", ["install", "-qy", "--no-install-recommends", ...patient, ...missing], `By hand: ${command}`);
 }
 
 /** npm writes node_modules/.package-lock.json last, so its time says when the folder was complete. */

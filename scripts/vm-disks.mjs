@@ -38,7 +38,7 @@ const buildOnly =
 const smokeFiles = ["integration/limits-cases", "integration/io-limit", "security/cgroups"].map(
   (name) => `test/${name}.test.ts`,
 );
-/** Tests that run inside. Emulated, everything takes ten times as long: all of it has twelve minutes. */
+/** Tests that run inside. Emulated, everything takes ten times as long: all of it has eighteen minutes. */
 const systemdFile = "test/vm/systemd.test.ts";
 const guestFiles = [...testFilesOf("vm").filter((file) => file !== systemdFile), ...smokeFiles];
 /** Said by the guest when all of its tests have ended. */
@@ -94,7 +94,7 @@ function kernel(cache) {
   const folder = cached(join(cache, name), (temporary) => {
     say(`fetching ${name}`);
     mkdirSync(temporary, { recursive: true });
-    run("apt-get", ["download", "-q", name], { cwd: temporary });
+    run("apt-get", ["download", "-q", "-o", "Acquire::Retries=5", name], { cwd: temporary });
     const deb = readdirSync(temporary).find((file) => file.endsWith(".deb"));
     run("dpkg", ["-x", join(temporary, deb), temporary]);
     rmSync(join(temporary, deb));

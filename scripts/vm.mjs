@@ -9,7 +9,7 @@ import { fileURLToPath } from "node:url";
 import { lastWord, prepareMachine, say } from "./vm-disks.mjs";
 
 const guestMemory = "3072M";
-const deadlineMs = 12 * 60_000;
+const deadlineMs = 18 * 60_000;
 /** A guest on a KVM that works speaks within seconds. */
 const kvmFirstWordMs = 25_000;
 const consoleTailLines = 40;

@@ -2,16 +2,17 @@
 import { execFileSync, spawnSync } from "node:child_process";
 import { chmodSync, existsSync, mkdirSync, readFileSync, realpathSync } from "node:fs";
 import { join } from "node:path";
-import { setTimeout as sleep } from "node:timers/promises";
 import * as assert from "uvu/assert";
 import { readPlanFile } from "../../sandbox/cgroup/plan-file.ts";
 import { initAuthority } from "../../src/certs/authority.ts";
 import { startJob } from "../../src/client/start.ts";
 import { StartRequest } from "../../src/gen/podium.ts";
 import { temporaryFolder } from "../support/openssl.ts";
+import { living } from "../support/processes.ts";
 import { podiumScript } from "../support/sandbox.ts";
 import { TestServer } from "../support/server.ts";
 import { requires, suite } from "../support/suite.ts";
+import { until } from "../support/until.ts";
 
 const test = suite("podium doctor");
 const needs = requires("root", "libseccomp", "nft");
@@ -115,8 +116,9 @@ test("H06 root of a user namespace is told that it is not the host's", needs, ()
   assertFailed(report, "namespace user", /host's ids/);
 });
 
+/** Dead, if nobody has reaped it yet. */
 async function untilGone(pid: number): Promise<void> {
-  while (existsSync(`/proc/${pid}`)) await sleep(20);
+  await until(`process ${pid} has ended`, () => !living(pid));
 }
 
 function ip(...words: readonly string[]): void {
