@@ -8,7 +8,7 @@ test(
   "no job is lost, run twice or told wrongly while server, zygote and clients die at random",
   requires("root", "libseccomp"),
   async () => {
-    const seed = Number(process.env.CHAOS_SEED ?? Date.now() % 2 ** 32);
+    const seed = Number(process.env.CHAOS_SEED ?? 1); // `npm run chaos` takes another each time
     console.log(`seed ${seed} (CHAOS_SEED=${seed} gives the same jobs and kills)`);
     const counts = await chaos({ rounds: 20, seed, tell: console.log });
     console.log(JSON.stringify(counts));

@@ -10,8 +10,8 @@ const test = suite("id ranges");
 const root = requires("root", "libseccomp");
 const argv = ["sleep", "1000"];
 
-/** Beside those that other tests and servers have. */
-const own = (ranges: number): IdRanges => ({ first: 0x7000_0000 + (process.pid % 1000) * 8 * idsPerJob, ranges });
+/** Beside those that other tests and servers have, below 2^31. */
+const own = (ranges: number): IdRanges => ({ first: 0x7000_0000 + (process.pid % 400) * 8 * idsPerJob, ranges });
 
 function hostId({ pid }: StartedJob): number {
   return Number(/^Uid:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1]);
