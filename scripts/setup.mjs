@@ -18,6 +18,7 @@ const testPackages = [
   "debootstrap",
   "e2fsprogs",
   "gcc",
+  "iputils-ping",
   "kmod",
   "less",
   "libc6-dev",
@@ -30,6 +31,7 @@ const testPackages = [
   "tmux",
   "util-linux",
   "vim-tiny",
+  "xz-utils",
 ];
 
 /** What went wrong and, on a second line, the mend. */

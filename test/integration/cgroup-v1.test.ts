@@ -14,8 +14,8 @@ import { preparePlacement, removePlacement, sweepJobs } from "../../sandbox/cgro
 import type { Limits } from "../../sandbox/spec.ts";
 import { PollSet } from "../../sandbox/sys/poll.ts";
 import { measured } from "../support/measured.ts";
-import { temporaryFolder } from "../support/openssl.ts";
 import { requires, suite } from "../support/suite.ts";
+import { temporaryFolder } from "../support/temporary-folder.ts";
 import { until } from "../support/until.ts";
 
 const test = suite("cgroup v1");
@@ -127,7 +127,7 @@ for (const [direction, options] of [
 ] as const) {
   test(`direct ${direction} go at the rate allowed`, onV1, async () => {
     using here = place(direction === "reads" ? "4" : "5");
-    using folder = temporaryFolder("cgroup-io");
+    using folder = temporaryFolder();
     const file = join(folder.path, "data");
     assert.is(spawnSync("dd", ["if=/dev/zero", `of=${file}`, "bs=1M", "count=9", "oflag=direct"]).status, 0);
     const group = here.make("io", { ioBytesPerSecond: 3 << 20 }, wholeDisks([folder.path]));

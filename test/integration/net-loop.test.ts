@@ -12,7 +12,7 @@ import { requires, suite } from "../support/suite.ts";
 import { temporaryFolder } from "../support/temporary-folder.ts";
 import { until } from "../support/until.ts";
 
-const test = suite("the server's event loop");
+const test = suite("the server's event loop", { testSeconds: 400 });
 const needs = requires("root", "libseccomp", "nft", "ip", "netadmin");
 const jobs = 200;
 const bearableMs = 20;

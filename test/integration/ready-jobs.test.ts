@@ -9,7 +9,7 @@ import { type StartedJob, TestZygote } from "../support/sandbox.ts";
 import { requires, suite } from "../support/suite.ts";
 import { until } from "../support/until.ts";
 
-const test = suite("ready-made jobs");
+const test = suite("ready-made jobs", { testSeconds: 300 });
 const needs = requires("root", "libseccomp");
 
 function readyGroups(zygote: TestZygote): string[] {

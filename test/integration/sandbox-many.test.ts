@@ -6,7 +6,7 @@ import { runSandbox, TestZygote } from "../support/sandbox.ts";
 import { requires, suite } from "../support/suite.ts";
 import { until } from "../support/until.ts";
 
-const test = suite("podium sandbox: many jobs");
+const test = suite("podium sandbox: many jobs", { testSeconds: 600, timeoutSeconds: 1500 });
 const needs = requires("root", "libseccomp");
 
 interface Footprint {

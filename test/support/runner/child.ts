@@ -16,6 +16,7 @@ const lingeringMs = 3000;
 
 async function main(file: string, listOnly: boolean): Promise<void> {
   globalThis.UVU_DEFER = 1;
+  process.umask(0o022); // modes of what tests make for jobs are not the caller's affair
   const uvu = await import("uvu");
   openRegistry();
   await import(pathToFileURL(resolve(file)).href);
