@@ -1,8 +1,8 @@
 // The command's process, from init's side: the fork, and what its set-up reported.
-import { execMark, readyMark } from "../setup/steps.ts";
+import { execMark, readyMark, releaseMark } from "../setup/steps.ts";
 import { terminalMark } from "../setup/terminal.ts";
 import { receive, socketPair } from "../sys/descriptor-passing.ts";
-import { close, read } from "../sys/descriptors.ts";
+import { close, read, write } from "../sys/descriptors.ts";
 import { POLLIN, type PollSet } from "../sys/poll.ts";
 import { fork } from "../sys/process.ts";
 import type { SetupFailure } from "../zygote/protocol.ts";
@@ -49,6 +49,11 @@ export class Command {
   /** All is done that needs no request. */
   get ready(): boolean {
     return this.#said().startsWith(readyMark);
+  }
+
+  /** Lets it exec; until then it goes no further than the last step before. */
+  release(): void {
+    write(this.#status, Buffer.from(releaseMark));
   }
 
   watch(set: PollSet): void {

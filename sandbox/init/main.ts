@@ -14,7 +14,7 @@ import type { UserNamespace } from "../zygote/user-namespaces.ts";
 import { ControlSocket } from "./control.ts";
 import { type End, exitRecord } from "./outcome.ts";
 import { outputsOf } from "./outputs.ts";
-import { type PreparedJob, prepareJob, showNetwork } from "./prepared.ts";
+import { type PreparedJob, prepareJob } from "./prepared.ts";
 import { noLimits, type ReadyJob, type Slot, waitReady } from "./ready.ts";
 import { type PreparedRecord, prepareRecord, writeRecord } from "./record.ts";
 import { PipeSource } from "./source.ts";
@@ -102,7 +102,7 @@ function supervise(task: Task, ready: ReadyJob | null): End {
     group = limited;
     const parts = step("init", () => acquire(task, limited, ready));
     supervisor = new Supervisor(parts);
-    ready?.orders.give(ready.request);
+    parts.command.release();
     const end = supervisor.run();
     unlinkSync(`${task.start.folder}/control`);
     return end;
@@ -114,7 +114,7 @@ function supervise(task: Task, ready: ReadyJob | null): End {
   }
 }
 
-/** The limits hold before the command's process does anything for this job. */
+/** The limits hold before the job's program runs: its process waits for that. */
 function limitedGroup({ start, cgroup, groupName }: Task, made: Group | null): Group {
   const { spec, disks } = start;
   if (made === null) return createGroup(cgroup, { name: groupName, limits: spec.limits, disks });
@@ -125,7 +125,6 @@ function limitedGroup({ start, cgroup, groupName }: Task, made: Group | null): G
 function acquire(task: Task, group: Group, ready: ReadyJob | null): Parts {
   const { start, server, initPid, groupName } = task;
   const { spec } = start;
-  if (ready !== null) showNetwork(spec, ready.prepared.network);
   const prepared = ready?.prepared ?? prepareJob(task, group, { kind: "known", spec });
   prepared.command.callNames = spec.callNames;
   const streams = streamsOf(spec, prepared);

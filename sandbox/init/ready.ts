@@ -11,7 +11,7 @@ import { POLLIN, PollSet } from "../sys/poll.ts";
 import { reap } from "../sys/process.ts";
 import { nextSignal } from "../sys/signals.ts";
 import type { StartMessage } from "../zygote/protocol.ts";
-import { Orders, type Origin, type PreparedJob, prepareJob } from "./prepared.ts";
+import { Orders, type Origin, type PreparedJob, prepareJob, showNetwork } from "./prepared.ts";
 
 /** Where a job is made ready. */
 export interface Slot {
@@ -25,10 +25,7 @@ export interface Slot {
 /** With its request. */
 export interface ReadyJob {
   readonly prepared: PreparedJob;
-  readonly orders: Orders;
   readonly start: StartMessage;
-  /** The same as it came. */
-  readonly request: Buffer;
 }
 
 /** What a group has until the request sets its limits. */
@@ -39,16 +36,22 @@ const readyByte = Buffer.from("r");
 const takenByte = Buffer.from("t");
 const requestChunk = 16 << 10;
 
-/** Returns when the request has come; null when none will. Throws when the command's process could not be set up. */
+/**
+ * Returns when the request has come and the command's process has it too, which goes on meanwhile; null when none will.
+ * Throws when the command's process could not be set up, or cannot have the network of the request.
+ */
 export function waitReady(origin: Origin, group: Group, { socket, network }: Slot): ReadyJob | null {
   const orders = new Orders();
   const prepared = prepareJob(origin, group, { kind: "told", pipe: orders.readEnd, network });
   close(orders.readEnd);
   const request = waitForRequest(prepared, socket);
   if (request === null) return null;
+  const start = JSON.parse(request.toString()) as StartMessage;
+  showNetwork(start.spec, prepared.network);
+  orders.give(request);
   write(socket, takenByte);
   close(socket);
-  return { prepared, orders, request, start: JSON.parse(request.toString()) as StartMessage };
+  return { prepared, start };
 }
 
 function waitForRequest({ command, signals }: PreparedJob, socket: number): Buffer | null {

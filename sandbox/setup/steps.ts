@@ -5,6 +5,7 @@ import { FrameReader } from "../frames.ts";
 import type { ProgramSpec, SandboxSpec } from "../spec.ts";
 import { setUmask } from "../sys/credentials.ts";
 import { closeFrom, dupClosedOnExec, O_DIRECTORY, O_PATH, open, read, write } from "../sys/descriptors.ts";
+import { POLLIN, PollSet } from "../sys/poll.ts";
 import { execve, exitNow } from "../sys/process.ts";
 import { type Context, type Descent, type Ground, statusDescriptor } from "./context.ts";
 import { installFilters, prepareFilters } from "./filters.ts";
@@ -28,6 +29,8 @@ const failureExit = 125;
 const requestChunk = 16 << 10;
 /** Said on the status pipe when all is done that needs no request. */
 export const readyMark = "r";
+/** Said by init on the same socket when the job may begin: its limits hold, and there is a place for all that it leaves. */
+export const releaseMark = "g";
 /** Said on the status pipe when only the filter and exec are left; the number of its listener follows where it has one. */
 export const execMark = "x";
 
@@ -44,6 +47,7 @@ export function becomeCommand(ground: Ground, errand: Errand, status: number): n
     write(statusDescriptor, Buffer.from(readyMark));
     const spec = errand.kind === "known" ? errand.spec : receiveSpec(errand.pipe);
     const home = finish({ ...ground, spec }, entered, hostProc);
+    awaitRelease();
     return execute(spec, home);
   });
 }
@@ -91,6 +95,17 @@ function receiveSpec(pipe: number): SandboxSpec {
     if (n !== null) frames.push(Buffer.from(chunk.subarray(0, n)));
     const frame = frames.next();
     if (frame !== null) return JSON.parse(frame.payload.toString()).spec;
+  }
+}
+
+/** Until init has done its part, which it does meanwhile. When it has gone, nobody will ever want this process. */
+function awaitRelease(): void {
+  const mark = Buffer.alloc(1);
+  const set = new PollSet();
+  set.add(statusDescriptor, POLLIN);
+  for (let n = read(statusDescriptor, mark); n !== 1; n = read(statusDescriptor, mark)) {
+    if (n === 0) exitNow(0);
+    set.wait(-1);
   }
 }
 
