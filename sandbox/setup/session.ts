@@ -5,7 +5,6 @@ import { joinNewSessionKeyring } from "../sys/keyring.ts";
 import { getRlimit, RLIMIT_CORE, RLIMIT_NICE, RLIMIT_NOFILE, RLIMIT_RTPRIO, setRlimit } from "../sys/limits.ts";
 import { setsid } from "../sys/process.ts";
 import { leaveRealTime, resetIoPriority } from "../sys/scheduling.ts";
-import { resetDispositions, unblockAllSignals } from "../sys/signals.ts";
 import type { Descent } from "./context.ts";
 
 /** A session and process group of its own, without a controlling terminal (setsid(2)). */
@@ -55,10 +54,4 @@ export function resetScheduling(): void {
  */
 export function leaveSessionKeyring(): void {
   joinNewSessionKeyring();
-}
-
-/** Node ignores SIGPIPE and SIGXFSZ, and init blocks everything. */
-export function resetSignals(): void {
-  resetDispositions();
-  unblockAllSignals();
 }

@@ -7,6 +7,7 @@ import { setUmask } from "../sys/credentials.ts";
 import { closeFrom, dupClosedOnExec, O_DIRECTORY, O_PATH, open, read, write } from "../sys/descriptors.ts";
 import { POLLIN, PollSet } from "../sys/poll.ts";
 import { execve, exitNow } from "../sys/process.ts";
+import { resetDispositions, unblockAllSignals } from "../sys/signals.ts";
 import { type Context, type Descent, type Ground, statusDescriptor } from "./context.ts";
 import { installFilters, prepareFilters } from "./filters.ts";
 import { becomeJobUser, setPrivileges } from "./identity.ts";
@@ -14,14 +15,7 @@ import { joinNetwork, makeNamespaces, nameHost, resetOomScore } from "./namespac
 import { isPlain, type NetworkKind, networkKind } from "./plain.ts";
 import { execRefusal, findProgram } from "./program.ts";
 import { buildRoot, closeRoot, enterRoot, furnishRoot } from "./root.ts";
-import {
-  leaveSessionKeyring,
-  placeStdio,
-  resetLimits,
-  resetScheduling,
-  resetSignals,
-  startSession,
-} from "./session.ts";
+import { leaveSessionKeyring, placeStdio, resetLimits, resetScheduling, startSession } from "./session.ts";
 import { Refusal, StepError, step } from "./step.ts";
 import { takeTerminal } from "./terminal.ts";
 
@@ -52,11 +46,15 @@ export function becomeCommand(ground: Ground, errand: Errand, status: number): n
   });
 }
 
-/** Runs `steps` with the status pipe in its place: the process's pid is the first that is said on it, a failure the last. */
+/**
+ * Runs `steps` with the status pipe in its place: the process's pid is the first that is said on it, a failure the last.
+ * Signals, which are all blocked still, do here what they do by default: the many calls for it lie before a request.
+ */
 export function reporting(status: number, steps: () => never): never {
   try {
     dupClosedOnExec(status, statusDescriptor);
     reportPid();
+    step("signals", resetDispositions);
     return steps();
   } catch (error) {
     const failure = error instanceof StepError ? error.failure : { step: "setup", errno: "", message: String(error) };
@@ -126,7 +124,7 @@ export function becomeUnprivileged(context: Descent): void {
   step("stdio", () => placeStdio(context));
   step("rlimits", resetLimits);
   step("scheduling", resetScheduling);
-  step("signals", resetSignals);
+  step("signals", unblockAllSignals);
   step("user", () => becomeJobUser(context));
   step("keyring", leaveSessionKeyring);
   // From here on paths of the request are looked up: with no capability but the job's, and no descriptor of the host to go

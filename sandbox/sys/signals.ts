@@ -20,7 +20,7 @@ export function blockAllSignals(): void {
   check(c.sigprocmask(SIG_SETMASK, Buffer.alloc(sigsetBytes, 0xff), null), "sigprocmask");
 }
 
-/** Unblocks every signal (sigprocmask(2)). */
+/** Unblocks every signal (sigprocmask(2)), which init blocks. */
 export function unblockAllSignals(): void {
   check(c.sigprocmask(SIG_SETMASK, Buffer.alloc(sigsetBytes, 0), null), "sigprocmask");
 }
