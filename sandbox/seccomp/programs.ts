@@ -70,6 +70,16 @@ export function seccompPrograms(choice: SeccompChoice, needs: SeccompNeeds): str
   return [...guard, ...profileProgram(choice, needs.capabilities)];
 }
 
+/** What most jobs have, for the zygote to keep. Nothing where it cannot be compiled: the next Start tells the reason. */
+export function usualFilter(): { readonly usualFilter?: string } {
+  try {
+    const [program] = seccompPrograms({ kind: "default" }, { capabilities: [], writableGrants: false });
+    return program === undefined ? {} : { usualFilter: program };
+  } catch {
+    return {};
+  }
+}
+
 /** The part of a SandboxSpec that is about filters. */
 export function seccompFilters(choice: SeccompChoice, needs: SeccompNeeds): Pick<SandboxSpec, "seccomp" | "callNames"> {
   const seccomp = seccompPrograms(choice, needs);

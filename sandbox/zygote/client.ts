@@ -6,6 +6,7 @@ import type { Socket } from "node:net";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { encodeJson, type Frame, FrameReader } from "../frames.ts";
+import type { SandboxSpec } from "../spec.ts";
 import {
   type ConfigureMessage,
   type EndedMessage,
@@ -16,6 +17,7 @@ import {
   type StartedMessage,
   type StartMessage,
   type UnfitMessage,
+  usualFilter,
 } from "./protocol.ts";
 
 /** The command could not be started; the exit record in the job folder, when init could write it, says the same. */
@@ -75,12 +77,14 @@ export class ZygoteClient extends EventEmitter<{ ended: [string]; gone: [string,
   readonly #socket: Socket;
   readonly #frames = new FrameReader();
   readonly #waiting = new Map<string, Waiting>();
+  readonly #usualFilter: string | undefined;
   #unfit: string | null = null;
   #ready = false;
   #ended = false;
 
-  private constructor(child: ChildProcess) {
+  private constructor(child: ChildProcess, usual: string | undefined) {
     super();
+    this.#usualFilter = usual;
     this.setMaxListeners(0);
     this.#child = child;
     this.#socket = child.stdio[3] as Socket;
@@ -100,7 +104,7 @@ export class ZygoteClient extends EventEmitter<{ ended: [string]; gone: [string,
       env: { PATH: "/usr/sbin:/usr/bin:/sbin:/bin", LD_BIND_NOW: "1" },
       stdio: ["ignore", "ignore", "inherit", "pipe"],
     });
-    const client = new ZygoteClient(child);
+    const client = new ZygoteClient(child, configuration.usualFilter);
     client.#socket.write(encodeJson(MessageType.configure, configuration));
     await client.#becomeReady();
     return client;
@@ -114,10 +118,15 @@ export class ZygoteClient extends EventEmitter<{ ended: [string]; gone: [string,
   start(message: StartMessage): Promise<StartedMessage> {
     return new Promise((resolve, reject) => {
       if (this.#ended) return reject(new StartFailedError(zygoteDied));
-      const frame = encodeJson(MessageType.start, message);
+      const frame = encodeJson(MessageType.start, { ...message, spec: this.#shortened(message.spec) });
       this.#waiting.set(message.job, { resolve, reject });
       this.#socket.write(frame);
     });
+  }
+
+  #shortened(spec: SandboxSpec): SandboxSpec {
+    const short = (program: string) => (program === this.#usualFilter ? usualFilter : program);
+    return { ...spec, seccomp: spec.seccomp.map(short) };
   }
 
   /** Ends the zygote; running jobs that are not bound run on. */

@@ -1,21 +1,19 @@
 // Whether the host still looks as it did when a job was made ready: a job shows the host's files as of its start.
-import { lstatSync } from "node:fs";
 import { sharedEtc } from "../setup/host-view.ts";
 import { close, O_RDONLY, open } from "../sys/descriptors.ts";
+import { identityBytes, identityOf } from "../sys/identity.ts";
 import { POLLPRI, type PollSet } from "../sys/poll.ts";
 
 /** Links that are copied into a root, beside what is mounted there (host-view.ts). */
 const copied = ["localtime", "os-release"];
 
-/** What a replaced file of /etc changes; what is in a folder is seen through its mount at any time. */
-export function hostFiles(): string {
-  return [...sharedEtc, ...copied].map((name) => identity(`/etc/${name}`)).join(" ");
-}
+const paths = [...sharedEtc, ...copied].map((name) => `/etc/${name}`);
 
-function identity(path: string): string {
-  const entry = lstatSync(path, { throwIfNoEntry: false });
-  if (entry === undefined) return "-";
-  return entry.isDirectory() ? `${entry.dev}:${entry.ino}` : `${entry.dev}:${entry.ino}:${entry.ctimeMs}`;
+/** What a replaced file of /etc changes; what is in a folder is seen through its mount at any time. */
+export function hostFiles(): Buffer {
+  const files = Buffer.alloc(paths.length * identityBytes);
+  for (const [i, path] of paths.entries()) identityOf(path, files, i * identityBytes);
+  return files;
 }
 
 /** Tells when something has been mounted or unmounted in this mount namespace (proc_pid_mountinfo(5)). */

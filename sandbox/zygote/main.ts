@@ -7,6 +7,7 @@ import { dirname } from "node:path";
 import { enterSupervisors } from "../cgroup/placement.ts";
 import { encodeJson, type Frame, FrameReader } from "../frames.ts";
 import { type InitContext, runInit, runReadyInit } from "../init/main.ts";
+import { keepUsualFilter } from "../setup/filters.ts";
 import type { NetworkKind } from "../setup/plain.ts";
 import { Children } from "../sys/children.ts";
 import { read, write } from "../sys/descriptors.ts";
@@ -119,6 +120,7 @@ class Zygote {
     makeTreeSlave();
     leaveNamespaceFolder();
     mkdirSync(dirname(message.idLocks), { recursive: true, mode: 0o700 });
+    keepUsualFilter(message.usualFilter);
     this.#configuration = message;
     this.#pooling = true;
     this.#rehearsalsLeft = message.rehearse ? rehearsals : 0;

@@ -26,7 +26,7 @@ interface ReadyJob {
   readonly name: string;
   readonly network: NetworkKind;
   /** As the host was when it was begun. */
-  readonly hostFiles: string;
+  readonly hostFiles: Buffer;
   readonly socket: number;
   place: number;
   prepared: boolean;
@@ -83,7 +83,7 @@ export class ReadyJobs {
     const now = hostFiles();
     for (const job of this.#jobs.values()) {
       if (job.network !== network || !job.prepared) continue;
-      if (job.hostFiles !== now) this.#dismiss(job);
+      if (!job.hostFiles.equals(now)) this.#dismiss(job);
       else if (this.#give(job, start, request)) return job;
     }
     return null;

@@ -10,7 +10,7 @@ export async function zygote(folder) {
   const { findPlacement } = await built("sandbox/cgroup/find-placement.js");
   const { preparePlacement, removePlacement } = await built("sandbox/cgroup/placement.js");
   const { specOf } = await built("sandbox/request.js");
-  const { seccompFilters } = await built("sandbox/seccomp/programs.js");
+  const { seccompFilters, usualFilter } = await built("sandbox/seccomp/programs.js");
   const { makeReadyFolder } = await built("src/jobs/ready-folders.js");
   const { ZygoteClient } = await built("sandbox/zygote/client.js");
   const cgroup = findPlacement(Buffer.from(folder.slice(-6)).toString("hex"));
@@ -19,7 +19,8 @@ export async function zygote(folder) {
   preparePlacement(cgroup);
   const stage = join(folder, "stage");
   mkdirSync(stage);
-  const client = await ZygoteClient.spawn({ cgroup, stage, idLocks: "/run/podium/ids", rehearse: true, readyJobs: 32 });
+  const ready = { rehearse: true, readyJobs: 32, ...usualFilter() };
+  const client = await ZygoteClient.spawn({ cgroup, stage, idLocks: "/run/podium/ids", ...ready });
   let last = 0;
   const run = async () => {
     const job = String(++last);

@@ -13,7 +13,7 @@ import { prepareRecord, writeRecord } from "../../sandbox/init/record.ts";
 import { filterNeeds, type JobRequest, specOf } from "../../sandbox/request.ts";
 import { RequestError } from "../../sandbox/request-error.ts";
 import { ProfileError } from "../../sandbox/seccomp/errors.ts";
-import { type SeccompChoice, seccompFilters } from "../../sandbox/seccomp/programs.ts";
+import { type SeccompChoice, seccompFilters, usualFilter } from "../../sandbox/seccomp/programs.ts";
 import type { ExitRecord, SandboxSpec, Usage } from "../../sandbox/spec.ts";
 import { O_CREAT, O_RDWR, open, tryLockByte } from "../../sandbox/sys/descriptors.ts";
 import { idLocks, StartFailedError, ZygoteClient } from "../../sandbox/zygote/client.ts";
@@ -242,6 +242,7 @@ export class Executor {
       ids,
       rehearse: true,
       readyJobs: readyJobsOf(ids),
+      ...usualFilter(),
     });
     writeFileSync(zygotePid, `${zygote.pid}\n`, { mode: 0o600 });
     for (const event of ["ended", "gone"] as const) {
