@@ -19,7 +19,7 @@ export function becomeFurtherCommand(
 ): never {
   const { spec, ownRoot } = request;
   return reporting(status, () => {
-    becomeUnprivileged({ ...joinJob(target, request), stdio, spec });
+    becomeUnprivileged({ ...joinJob(target, request), stdio, spec, hostProc: null });
     setParentDeathSignal(constants.signals.SIGKILL); // should the exec process be killed, which kills the whole session else
     const { uid } = spec.user;
     const home = step("home", () => (ownRoot ? homeInRoot(openRoot("/"), uid) : homeFolder(uid)));

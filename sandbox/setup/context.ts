@@ -18,11 +18,15 @@ export interface Ground {
 /** All that the steps of one command know. */
 export interface Context extends Ground {
   readonly spec: SandboxSpec;
+  /** Descriptor of the host's /proc, also when the host's root has been left. */
+  readonly hostProc: number;
 }
 
 /** What the steps know that take the host's rights away, in a job's own command and in further ones. */
 export interface Descent extends Pick<Ground, "userNamespace" | "idBase" | "stdio"> {
   readonly spec: ProgramSpec;
+  /** null: the user namespace has been lived in, and is closed to further ones. */
+  readonly hostProc: number | null;
 }
 
 /** Where the command's process reports a failed step, closed by exec: descriptor 3, once `placeStatus` has put it there. */

@@ -29,7 +29,7 @@ export function makeNamespaces(network: NetworkKind): void {
 }
 
 /** A network that was made ready for this job, by init's descriptor of it: this process may have left the host's root. */
-export function joinNetwork({ spec, init }: Context, hostProc: number): void {
+export function joinNetwork({ spec, init, hostProc }: Context): void {
   if (spec.network.kind === "none") return;
   const network = openAt(hostProc, `${init.pid}/fd/${init.network}`, O_RDONLY);
   setns(network, CLONE_NEWNET);

@@ -40,7 +40,7 @@ export function becomeCommand(ground: Ground, errand: Errand, status: number): n
     const entered = prepare(ground, errand);
     write(statusDescriptor, Buffer.from(readyMark));
     const spec = errand.kind === "known" ? errand.spec : receiveSpec(errand.pipe);
-    const home = finish({ ...ground, spec }, entered, hostProc);
+    const home = finish({ ...ground, spec, hostProc }, entered);
     awaitRelease();
     return execute(spec, home);
   });
@@ -108,8 +108,8 @@ function awaitRelease(): void {
 }
 
 /** What needs the request. Returns HOME. */
-function finish(context: Context, entered: boolean, hostProc: number): string {
-  step("network", () => joinNetwork(context, hostProc));
+function finish(context: Context, entered: boolean): string {
+  step("network", () => joinNetwork(context));
   step("hostname", () => nameHost(context));
   const home = furnishRoot(context);
   if (!entered) step("pivot", enterRoot);

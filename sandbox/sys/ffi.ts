@@ -13,6 +13,18 @@ export function libc(prototype: string): NativeFunction {
   return library.func(prototype);
 }
 
+/** Where a libc function is in memory, for a call that takes one. */
+export function functionAddress(name: string): bigint {
+  return koffi.address(library.symbol(name));
+}
+
+const memchr = library.func("uintptr_t memchr(const uint8_t*, int, size_t)");
+
+/** Address of a buffer's first byte: memchr finds it there. The caller keeps the buffer alive. */
+export function addressOf(buffer: Buffer): bigint {
+  return BigInt(memchr(buffer, buffer[0] ?? 0, buffer.length));
+}
+
 /** A second shared library (libseccomp); null when the host does not have it. */
 export function loadLibrary(soname: string): ((prototype: string) => NativeFunction) | null {
   try {

@@ -1,16 +1,10 @@
-import { checkLong, libc } from "./ffi.ts";
+import { addressOf, checkLong, libc } from "./ffi.ts";
 import { sysno } from "./numbers.ts";
 
 const seccomp = libc("long syscall(long, unsigned int, unsigned int, const uint8_t*)");
-const addressOf = libc("uintptr_t memchr(const uint8_t*, int, size_t)");
 
 const SECCOMP_SET_MODE_FILTER = 1;
 const filterBytes = 8;
-
-/** Address of a buffer's first byte: memchr finds it there. The caller keeps the buffer alive. */
-function address(buffer: Buffer): bigint {
-  return BigInt(addressOf(buffer, buffer[0] ?? 0, buffer.length));
-}
 
 const SECCOMP_FILTER_FLAG_NEW_LISTENER = 8;
 
@@ -27,6 +21,6 @@ export function installNotifyingFilter(program: Buffer): void {
 function install(program: Buffer, flags: number): void {
   const fprog = Buffer.alloc(16);
   fprog.writeUInt16LE(program.length / filterBytes, 0);
-  fprog.writeBigUInt64LE(address(program), 8);
+  fprog.writeBigUInt64LE(addressOf(program), 8);
   checkLong(seccomp(sysno.seccomp, SECCOMP_SET_MODE_FILTER, flags, fprog), "seccomp");
 }

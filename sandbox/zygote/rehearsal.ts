@@ -44,7 +44,8 @@ export function rehearse({ cgroup, stage }: ConfigureMessage): boolean {
     group = createGroup(cgroup, { name: `rehearsal-${process.pid}`, limits: spec.limits, disks: [] });
     const stdio = { in: -1, out: -1, err: -1 };
     const init = { pid: process.pid, network: -1 };
-    const context: Context = { spec, group, userNamespace: -1, idBase: usualIdRanges.first, stage, init, stdio };
+    const parts = { spec, group, userNamespace: -1, hostProc: -1, idBase: usualIdRanges.first };
+    const context: Context = { ...parts, stage, init, stdio };
     makeNamespaces("own");
     mountFilesystem("tmpfs", stage, MS_NOSUID | MS_NODEV, "mode=700");
     rehearseInit(group, `${stage}/job`);

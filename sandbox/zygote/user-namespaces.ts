@@ -1,11 +1,11 @@
 // Ready-made user namespaces, each with an id range that no other live job of this host has. A range is owned by a lock
 // on one byte of a file (its first id, divided by the ids of a range), held by an open file description that only the job's init keeps: the kernel
 // gives it back however init ends, so there is no list to repair after a crash, and all servers of the host share the file.
-import { openSync, readlinkSync, writeFileSync } from "node:fs";
+import { openSync, readFileSync, writeFileSync } from "node:fs";
 import { type IdRanges, idsPerJob, usualIdRanges } from "../id-ranges.ts";
-import { close, O_CREAT, O_RDWR, open, pipe, read, tryLockByte, write } from "../sys/descriptors.ts";
-import { CLONE_NEWUSER, unshare } from "../sys/namespaces.ts";
-import { exitNow, fork, waitFor } from "../sys/process.ts";
+import { cloneHolder, endHolder, type Holder } from "../sys/clone.ts";
+import { close, O_CREAT, O_RDWR, open, tryLockByte } from "../sys/descriptors.ts";
+import { CLONE_NEWUSER } from "../sys/namespaces.ts";
 
 export interface UserNamespace {
   readonly fd: number;
@@ -35,43 +35,22 @@ function claimRange(lockFile: string, { first, ranges }: IdRanges): { lock: numb
 
 /** A user namespace with this mapping, in `uid_map` form (user_namespaces(7)); nothing lives in it. Returns its descriptor. */
 export function makeUserNamespace(uidMap: string, gidMap: string): number {
-  const toParent = pipe();
-  const toChild = pipe();
-  const child = fork();
-  if (child === 0) liveInNamespace(toParent.write, toChild);
-  close(toParent.write);
-  close(toChild.read);
+  const holder = cloneHolder(CLONE_NEWUSER);
   try {
-    const reply = Buffer.alloc(64);
-    const n = read(toParent.read, reply);
-    const answer = reply.toString("utf8", 0, n ?? 0);
-    if (!/^\d+$/.test(answer)) throw new Error(`user namespace: ${answer === "" ? "its process died" : answer}`);
-    writeFileSync(`/proc/${answer}/uid_map`, uidMap);
-    writeFileSync(`/proc/${answer}/gid_map`, gidMap);
-    return openSync(`/proc/${answer}/ns/user`, "r");
+    const process = `/proc/${numberInProc(holder)}`;
+    writeFileSync(`${process}/uid_map`, uidMap);
+    writeFileSync(`${process}/gid_map`, gidMap);
+    return openSync(`${process}/ns/user`, "r");
   } finally {
-    write(toChild.write, Buffer.from("."));
-    close(toChild.write);
-    close(toParent.read);
-    waitFor(child);
+    endHolder(holder);
   }
 }
 
-function liveInNamespace(toParent: number, toChild: { read: number; write: number }): never {
-  let answer: string;
-  try {
-    close(toChild.write);
-    // Its pid as /proc names it: fork's answer is another number where the caller lives in a job's pid namespace.
-    answer = readlinkSync("/proc/self");
-    unshare(CLONE_NEWUSER);
-    // Nested user namespaces end here too, beside seccomp: the limit of this namespace binds all that is made in it.
-    writeFileSync("/proc/sys/user/max_user_namespaces", "0");
-  } catch (error) {
-    answer = String((error as Error).message).slice(0, 60);
-  }
-  write(toParent, Buffer.from(answer));
-  read(toChild.read, Buffer.alloc(1));
-  exitNow(0);
+/** Another one than its pid where the caller lives in a job's pid namespace and /proc is the host's still. */
+function numberInProc({ pidfd }: Holder): string {
+  const [, number] = /^Pid:\s*(\d+)$/m.exec(readFileSync(`/proc/self/fdinfo/${pidfd}`, "latin1")) ?? [];
+  if (number === undefined) throw new Error("user namespace: its process died");
+  return number;
 }
 
 /** A namespace for one job; throws when no range is left or the host refuses user namespaces. */
