@@ -1,6 +1,7 @@
 // Reading and writing the files of a group. O_WRONLY without O_CREAT: with O_CREAT the kernel answers EACCES for a
 // file that a group does not have, and a write-only file such as cgroup.kill cannot be opened for reading too.
-import { closeSync, constants, openSync, readSync, writeSync } from "node:fs";
+// A job's end reads a dozen of them: through libc, which takes a quarter of the time of node:fs.
+import { close, O_RDONLY, O_WRONLY, open, readAt, writeAt } from "../sys/descriptors.ts";
 import { CgroupError, reasonOf } from "./errors.ts";
 
 /** All files read here are one page at most. */
@@ -10,11 +11,11 @@ const page = Buffer.alloc(4096);
 export function writeControl(folder: string, file: string, value: string): void {
   const path = `${folder}/${file}`;
   try {
-    const fd = openSync(path, constants.O_WRONLY);
+    const fd = open(path, O_WRONLY);
     try {
-      writeSync(fd, value);
+      writeAt(fd, Buffer.from(value), 0);
     } finally {
-      closeSync(fd);
+      close(fd);
     }
   } catch (error) {
     throw new CgroupError(`cannot write "${value}" to ${path}: ${reasonOf(error)}`, error);
@@ -36,11 +37,11 @@ export function writeControlIfThere(folder: string, file: string, value: string)
 export function readControl(folder: string, file: string): string {
   const path = `${folder}/${file}`;
   try {
-    const fd = openSync(path, constants.O_RDONLY);
+    const fd = open(path, O_RDONLY);
     try {
       return readControlDescriptor(fd);
     } finally {
-      closeSync(fd);
+      close(fd);
     }
   } catch (error) {
     throw new CgroupError(`cannot read ${path}: ${reasonOf(error)}`, error);
@@ -59,5 +60,5 @@ export function readControlIfThere(folder: string, file: string): string | null 
 
 /** Reads an open file of a group from its beginning. */
 export function readControlDescriptor(fd: number): string {
-  return page.toString("latin1", 0, readSync(fd, page, 0, page.length, 0));
+  return page.toString("latin1", 0, readAt(fd, page, 0));
 }

@@ -16,6 +16,7 @@ const c = {
   fchown: libc("int fchown(int, uint32_t, uint32_t)"),
   closeRange: libc("long syscall(long, unsigned int, unsigned int, unsigned int)"),
   fcntl: libc("int fcntl(int, int, uint8_t*)"),
+  pread: libc("long pread(int, uint8_t*, size_t, int64_t)"),
   pwrite: libc("long pwrite(int, const uint8_t*, size_t, int64_t)"),
   fdatasync: libc("int fdatasync(int)"),
   fallocate: libc("int fallocate(int, int, int64_t, int64_t)"),
@@ -124,6 +125,11 @@ export function splice(from: number, to: number, maxBytes: number): number | "bl
 export function writeAt(fd: number, bytes: Buffer, offset: number): void {
   const n = checkLong(c.pwrite(fd, bytes, bytes.length, offset), "pwrite", `descriptor ${fd}`);
   if (n < bytes.length) throw new SyscallError("pwrite", constants.errno.ENOSPC, `descriptor ${fd}`);
+}
+
+/** ssize_t pread(fd, into, length, offset); pread(2). Number of bytes, 0 at the end. */
+export function readAt(fd: number, into: Buffer, offset: number): number {
+  return checkLong(c.pread(fd, into, into.length, offset), "pread", `descriptor ${fd}`);
 }
 
 /** int fdatasync(int); fdatasync(2). */
