@@ -7,7 +7,9 @@
 // record grows in place, and a thinned index takes the file's name by rename. An index that cannot be written is removed.
 import { readFileSync, renameSync, unlinkSync, writeFileSync } from "node:fs";
 import { logIndexFormat } from "../spec.ts";
-import { close, O_CREAT, O_TRUNC, O_WRONLY, open, writeAt } from "../sys/descriptors.ts";
+import { close, O_WRONLY, open, writeAt } from "../sys/descriptors.ts";
+
+import { openNew } from "./new-file.ts";
 
 const { head, recordBytes, mostRecords } = logIndexFormat;
 /** Within this time one stream alone keeps to one record. */
@@ -32,7 +34,7 @@ export class LogIndex {
   private constructor(path: string, mostRecords: number) {
     this.#path = path;
     this.#mostRecords = mostRecords;
-    this.#fd = open(path, O_WRONLY | O_CREAT | O_TRUNC, 0o600);
+    this.#fd = openNew(path);
     writeAt(this.#fd, Buffer.from(head), 0);
   }
 

@@ -1,7 +1,7 @@
 // pid 1 of one job: a forked copy of the zygote, host root, in the host's mount namespace, without an event loop.
 // It moves the command's output into the job folder, feeds its stdin, passes signals on, keeps the deadline, reaps, and
 // writes down how the job ended. It looks up no name, loads no library and walks no path of the job's root.
-import { readlinkSync, unlinkSync, writeFileSync, writeSync } from "node:fs";
+import { readlinkSync, unlinkSync, writeSync } from "node:fs";
 import { createGroup } from "../cgroup/create.ts";
 import type { CgroupPlan, Group } from "../cgroup/group.ts";
 import { encodeJson } from "../frames.ts";
@@ -12,6 +12,7 @@ import { exitNow, setsid, setUndumpable } from "../sys/process.ts";
 import { MessageType, type SetupFailure, type StartMessage } from "../zygote/protocol.ts";
 import type { UserNamespace } from "../zygote/user-namespaces.ts";
 import { ControlSocket } from "./control.ts";
+import { appear, writeNew } from "./new-file.ts";
 import { type End, exitRecord } from "./outcome.ts";
 import { outputsOf } from "./outputs.ts";
 import { type PreparedJob, prepareJob } from "./prepared.ts";
@@ -84,7 +85,7 @@ function openRecord({ start, groupName }: Task, ready: ReadyJob | null): Prepare
     return step("record", () => {
       const record = prepareRecord(start.folder);
       // For a server that comes later: the group of a ready-made job is not named after the job.
-      if (ready !== null) writeFileSync(`${start.folder}/group`, `${groupName}\n`, { mode: 0o600 });
+      if (ready !== null) writeNew(`${start.folder}/group`, `${groupName}\n`);
       return record;
     });
   } catch (error) {
@@ -142,7 +143,7 @@ function acquire(task: Task, group: Group, ready: ReadyJob | null): Parts {
     signals: prepared.signals,
     owner: start.bound ? server : -1,
     onExec: (pid, startedAtMs) => {
-      writeFileSync(`${start.folder}/pid`, `${pid}\n`, { mode: 0o600 });
+      appear(`${start.folder}/pid`, `${pid}\n`);
       tell(task, MessageType.started, { pid, initPid, startedAtMs, group: groupName });
     },
   };

@@ -1,7 +1,9 @@
 // The exit record and the state file. Their space is set aside while the job starts, so that a full disk at the end cannot
 // make podium lie; both appear by rename, so that a reader finds the old or the new, never a part.
-import { closeSync, fsyncSync, ftruncateSync, openSync, renameSync, writeSync } from "node:fs";
+import { closeSync, fsyncSync, ftruncateSync, renameSync, writeSync } from "node:fs";
 import type { ExitRecord } from "../spec.ts";
+import { writeAt } from "../sys/descriptors.ts";
+import { openNew } from "./new-file.ts";
 import { stateOf } from "./outcome.ts";
 
 const reservedBytes = 4096;
@@ -22,10 +24,12 @@ export function prepareRecord(folder: string): PreparedRecord {
   return { exit: reserve(folder, "exit.json"), state: reserve(folder, "state") };
 }
 
+const spaces = Buffer.alloc(reservedBytes, " ");
+
 function reserve(folder: string, name: string): Prepared {
   const temporary = `${folder}/${name}.next`;
-  const fd = openSync(temporary, "w", 0o600);
-  writeSync(fd, Buffer.alloc(reservedBytes, " "));
+  const fd = openNew(temporary);
+  writeAt(fd, spaces, 0);
   return { fd, temporary, final: `${folder}/${name}` };
 }
 

@@ -5,7 +5,7 @@ import { mkdir, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout } from "node:timers/promises";
 
-/** What a folder made ahead holds: name and content. Init opens the last four and finds them there or makes them. */
+/** What a folder made ahead holds: name and content. Init opens the last five and finds them there or makes them. */
 const files = [
   ["stdout", ""],
   ["stderr", ""],
@@ -13,6 +13,7 @@ const files = [
   ["exit.json.next", ""],
   ["state.next", ""],
   ["group", ""],
+  ["pid.next", ""],
   ["log-index", ""],
 ] as const;
 
