@@ -5,6 +5,7 @@
 //     │◀───────────────── ready ───│
 //     │── start {job 7} ──────────▶│── fork ─────────────────────▶│ group, pipes, control socket
 //     │                            │ (next request)               │── fork ───────────────────▶│ set-up steps
+//     │                            │                              │── release ────────────────▶│ no earlier than all is in place
 //     │                            │                              │◀──── step failed, or exec ─│ exec
 //     │◀───────────────────────────────────────── started | failed│ poll loop …
 //     │◀───────────────────────────────────────────────── ended ──│ has written exit.json and state
