@@ -1,4 +1,4 @@
-import { Command } from "commander";
+import { Command, Option } from "commander";
 import type { Podium } from "../client/connect.ts";
 import { resolveJob } from "../client/job-id.ts";
 import { jobStatus } from "../client/jobs.ts";
@@ -20,10 +20,16 @@ interface Options {
   readonly stdin: boolean;
 }
 
+/** With its default in words: commander cannot print a bigint. */
+function linesOption(): Option {
+  const option = new Option("-n, --lines <LINES>", "lines of its earlier output to show first");
+  return option.argParser(count).default(usualLines, String(usualLines));
+}
+
 export function attachCommand(): Command {
   const command = new Command("attach")
     .argument("<id>", "id or name of a running job")
-    .option("-n, --lines <LINES>", "lines of its earlier output to show first (default 250)", count, usualLines)
+    .addOption(linesOption())
     .option("--no-stdin", "only watch")
     .addHelpText("after", "\nCtrl-P Ctrl-Q leaves a job with a terminal running, Ctrl-C one without.")
     .action(attach);

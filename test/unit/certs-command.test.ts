@@ -1,3 +1,4 @@
+import { spawnSync } from "node:child_process";
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { Command } from "commander";
@@ -5,6 +6,7 @@ import * as assert from "uvu/assert";
 import { certsCommand } from "../../src/cli/certs.ts";
 import { CliError } from "../../src/cli/failure.ts";
 import { temporaryFolder } from "../support/openssl.ts";
+import { podiumScript } from "../support/sandbox.ts";
 import { suite } from "../support/suite.ts";
 
 const test = suite("podium certs");
@@ -31,6 +33,16 @@ async function failure(...args: string[]): Promise<Error> {
     (error: Error) => error,
   );
 }
+
+test("wrong arguments are told like those of every command", () => {
+  for (const [args, message] of [
+    [["issue"], "missing required argument 'name'"],
+    [["list", "--frob"], "unknown option '--frob'"],
+  ] as const) {
+    const { status, stdout, stderr } = spawnSync(podiumScript, ["certs", ...args], { encoding: "utf8" });
+    assert.equal([status, stdout, stderr], [125, "", `podium: certs: ${message}\n  see podium help certs\n`]);
+  }
+});
 
 test("init, issue, list and revoke say what they wrote and what comes next", async () => {
   using folder = temporaryFolder("certs");
