@@ -12,9 +12,6 @@ const settings = ["tsconfig.json", "package.json", "package-lock.json", "scripts
 const productFolders = ["src", "sandbox", "net"];
 const allFolders = [...productFolders, "scripts", "test"];
 
-/** Milliseconds that a chunk nobody links to any more is kept, because a running program may still load it. */
-const oldChunkMs = 24 * 3600 * 1000;
-
 function filesBelow(folder) {
   const path = join(root, folder);
   if (!existsSync(path)) return [];
@@ -22,9 +19,10 @@ function filesBelow(folder) {
   return entries.filter((entry) => entry.isFile()).map((entry) => relative(root, join(entry.parentPath, entry.name)));
 }
 
-/** Changes when an input is added, removed or written. */
+/** Changes when an input is added, removed or written, and with the Node that builds: the code caches fit that one alone. */
 function fingerprint(folders) {
-  const hash = createHash("sha256");
+  const node = statSync(process.execPath);
+  const hash = createHash("sha256").update(`${process.version} ${node.mtimeMs} ${node.size}\n`);
   for (const file of [...settings, ...folders.flatMap(filesBelow)].sort()) {
     const { mtimeMs, size } = statSync(join(root, file));
     hash.update(`${file} ${mtimeMs} ${size}\n`);
@@ -78,12 +76,48 @@ const common = {
   logOverride: { "empty-import-meta": "error", "require-resolve-not-external": "error" },
 };
 
-/** CommonJS packages inside an ES module bundle expect these three. */
-const banner = `import { createRequire as bundleRequire } from "node:module";
+/** In place of all of grpc-js, of which a client needs a fifth; and what that fifth has in place of node:net. */
+const grpcOfClient = {
+  name: "grpc-js of a client",
+  setup({ onResolve }) {
+    onResolve({ filter: /^@grpc\/grpc-js$/ }, () => ({ path: join(root, "src/client/grpc-js.ts") }));
+    onResolve({ filter: /^net$/ }, ({ importer }) =>
+      importer.includes("/@grpc/grpc-js/") ? { path: join(root, "src/client/grpc-net.ts") } : undefined,
+    );
+  },
+};
+
+/**
+ * The command line without its entry: one function expression in ASCII, for src/cli/program.ts. Its first line, which
+ * `named` writes, says what the rest is.
+ */
+const commandLine = {
+  ...common,
+  format: "cjs",
+  outExtension: { ".js": ".cjs" },
+  banner: { js: "(function (exports, require, module, __filename, __dirname) {" },
+  footer: { js: "})" },
+  define: { "import.meta.url": "bundleUrl" },
+  inject: [join(root, "scripts/bundle-url.mjs")],
+  supported: { "dynamic-import": false },
+  // Less to read at each start; names stay, and lines, so that the stack of an internal error says where it was.
+  minifyWhitespace: true,
+  minifySyntax: true,
+  lineLimit: 200,
+};
+
+/** CommonJS packages inside an ES module expect these three. */
+const banner = {
+  js: `import { createRequire as bundleRequire } from "node:module";
 import { fileURLToPath as bundlePath } from "node:url";
 const require = bundleRequire(import.meta.url);
 const __filename = bundlePath(import.meta.url);
-const __dirname = bundlePath(new URL(".", import.meta.url));`;
+const __dirname = bundlePath(new URL(".", import.meta.url));`,
+};
+
+const commandLines = { client: join(root, "dist/client.cjs"), host: join(root, "dist/host.cjs") };
+
+const hostCommands = JSON.parse(readFileSync(join(root, "src/cli/host-commands.json"), "utf8"));
 
 const bundles = [
   // One file each in CommonJS: the zygote, the trials of doctor and what they fork can load nothing asynchronously.
@@ -102,24 +136,31 @@ const bundles = [
   },
   {
     ...common,
-    entryPoints: { podium: "src/cli/main.ts" },
-    format: "esm",
-    splitting: true,
-    chunkNames: "chunks/[name]-[hash]",
-    banner: { js: banner },
+    entryPoints: { podium: "src/cli/podium.ts" },
+    format: "cjs",
+    define: { "import.meta.dirname": "__dirname" },
+  },
+  { ...commandLine, entryPoints: { host: "src/cli/main.ts" } },
+  {
+    ...commandLine,
+    entryPoints: { client: "src/cli/main.ts" },
+    external: [...common.external, "@grpc/proto-loader", ...hostCommands.map((name) => `./${name}.ts`)],
+    plugins: [grpcOfClient],
   },
 ];
 
 /** Bundles to dist/. Every file is replaced by rename, so a program that starts meanwhile sees whole files. */
 export function bundle() {
-  return whenChanged("dist", productFolders, async () => {
+  return whenChanged("dist", [...productFolders, "scripts"], async () => {
     const { build } = await import("esbuild");
     try {
       const results = await Promise.all(bundles.map((options) => build(options)));
-      const files = results.flatMap((result) => result.outputFiles);
-      for (const file of files) replaceFile(file.path, file.contents);
-      removeOldChunks(new Set(files.map((file) => file.path)));
-      return true;
+      for (const { path, contents } of results.flatMap((result) => result.outputFiles)) {
+        replaceFile(path, Object.values(commandLines).includes(path) ? named(contents) : contents);
+      }
+      replaceFile(join(root, "dist/package.json"), '{ "type": "commonjs" }\n');
+      rmSync(join(root, "dist/chunks"), { recursive: true, force: true }); // of an older build
+      return await warmUp(build);
     } catch (error) {
       // esbuild has printed its own errors already.
       if (error.errors === undefined) throw error;
@@ -128,17 +169,47 @@ export function bundle() {
   });
 }
 
+/** With the digest of the rest in the first line. */
+function named(contents) {
+  const text = Buffer.from(contents).toString("latin1");
+  const [first = "", ...rest] = text.split("\n");
+  const id = createHash("sha256").update(rest.join("\n")).digest("hex").slice(0, 32);
+  return [`${first} // ${id}`, ...rest].join("\n");
+}
+
+/** Makes V8's code cache for both command lines, with the Node that builds. Without one podium is slower, and works. */
+async function warmUp(build) {
+  const outfile = join(root, `dist/warm-up.${process.pid}.mjs`);
+  await build({
+    ...common,
+    outdir: undefined,
+    outfile,
+    entryPoints: ["scripts/warm-up.ts"],
+    format: "esm",
+    sourcemap: false,
+    write: true,
+    banner,
+  });
+  try {
+    const args = [outfile, commandLines.client, commandLines.host];
+    const { status, signal, stderr } = spawnSync(process.execPath, args, {
+      env: { ...process.env, NODE_OPTIONS: "" }, // a flag of V8 would make a cache that fits under the same flag alone
+      encoding: "utf8",
+      stdio: ["ignore", "ignore", "pipe"],
+      timeout: 120_000,
+    });
+    if (status !== 0) process.stderr.write(`no code cache, podium will start slowly: ${signal ?? stderr}\n`);
+  } finally {
+    rmSync(outfile);
+  }
+  return true;
+}
+
 function replaceFile(path, contents) {
   mkdirSync(dirname(path), { recursive: true });
   const temporary = `${path}.${process.pid}.new`;
   writeFileSync(temporary, contents);
   renameSync(temporary, path);
-}
-
-function removeOldChunks(current) {
-  for (const file of filesBelow("dist/chunks").map((name) => join(root, name))) {
-    if (!current.has(file) && Date.now() - statSync(file).mtimeMs > oldChunkMs) rmSync(file);
-  }
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {

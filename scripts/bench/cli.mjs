@@ -4,12 +4,12 @@ import { fileURLToPath } from "node:url";
 import { figures, line } from "./figures.mjs";
 
 const times = 15;
-const program = fileURLToPath(new URL("../../dist/podium.js", import.meta.url));
+const program = fileURLToPath(new URL("../podium", import.meta.url));
 
-function wallMs(args, env) {
+function wallMs(command, args, env) {
   const from = performance.now();
-  const { status, stderr } = spawnSync(process.execPath, args, { env, encoding: "utf8" });
-  if (status !== 0) throw new Error(`node ${args.join(" ")}: ${stderr}`);
+  const { status, stderr } = spawnSync(command, args, { env, encoding: "utf8" });
+  if (status !== 0) throw new Error(`${command} ${args.join(" ")}: ${stderr}`);
   return performance.now() - from;
 }
 
@@ -19,8 +19,8 @@ export async function cli({ server }) {
   const env = { PATH: process.env.PATH, PODIUM_PROFILE: server.host.profile("bench") };
   const [bare, status] = [[], []];
   for (let i = 0; i < times; i++) {
-    bare.push(wallMs(["-e", "0"], env));
-    status.push(wallMs([program, "status", String(id)], env));
+    bare.push(wallMs(process.execPath, ["-e", "0"], env));
+    status.push(wallMs(program, ["status", String(id)], env));
   }
   const [one, two] = [figures(status).median, figures(bare).median];
   return {

@@ -1,6 +1,7 @@
 // How client commands find their server. Before or after the command's name, the nearer one wins.
 import type { Command } from "commander";
 import type { ConnectionFlags } from "../client/profile.ts";
+import { connectionFlagNames } from "./asked-command.ts";
 
 const options = [
   ["--profile <FILE>", "profile, NAME.podium (PODIUM_PROFILE; default ~/.config/podium/default.podium)"],
@@ -9,8 +10,6 @@ const options = [
   ["--cert <FILE>", "client certificate (PODIUM_CERT)"],
   ["--key <FILE>", "its private key (PODIUM_KEY)"],
 ] as const;
-
-const names = ["profile", "server", "ca", "cert", "key"] as const satisfies readonly (keyof ConnectionFlags)[];
 
 export function addConnectionOptions(command: Command): Command {
   for (const [flags, description] of options) command.option(flags, description);
@@ -24,14 +23,7 @@ export function connectionFlags(command: Command): ConnectionFlags {
 
 function given(command: Command | null): ConnectionFlags {
   const values = command?.opts<ConnectionFlags>() ?? {};
-  return Object.fromEntries(names.flatMap((name) => (values[name] === undefined ? [] : [[name, values[name]]])));
-}
-
-/** The connection flags that stand before the command's name, as typed; the rest begins with the command. */
-export function leadingFlags(argv: readonly string[]): number {
-  let i = 0;
-  while (names.some((name) => argv[i] === `--${name}` || argv[i]?.startsWith(`--${name}=`))) {
-    i += argv[i]?.includes("=") ? 1 : 2;
-  }
-  return i;
+  return Object.fromEntries(
+    connectionFlagNames.flatMap((name) => (values[name] === undefined ? [] : [[name, values[name]]])),
+  );
 }

@@ -1,6 +1,7 @@
-// The command line's table of contents. Each command is loaded when it is asked for.
+// The command line's table of contents. Each command is loaded when it is asked for. podium.ts starts it.
 import { Command, CommanderError } from "commander";
-import { addConnectionOptions, connectionFlags, leadingFlags } from "./connection-options.ts";
+import { askedCommand } from "./asked-command.ts";
+import { addConnectionOptions, connectionFlags } from "./connection-options.ts";
 import { CliError, cliErrorOf, report } from "./failure.ts";
 import { catchOutputErrors, ReaderGone } from "./output.ts";
 import { version } from "./version.ts";
@@ -120,15 +121,22 @@ async function program(asked: string | undefined): Promise<Command> {
     .configureOutput({ writeErr: () => {} });
   for (const [name, { summary, load }] of Object.entries(commands)) {
     const command = name === asked ? await load() : new Command(name);
-    podium.addCommand(command.description(summary).copyInheritedSettings(podium));
+    podium.addCommand(inheriting(command.description(summary), podium));
   }
   return podium;
 }
 
-async function main(argv: string[]): Promise<void> {
+/** With the parent's ways to tell errors, commands of commands too (`podium certs issue`). */
+function inheriting(command: Command, parent: Command): Command {
+  command.copyInheritedSettings(parent);
+  for (const inner of command.commands) inheriting(inner, command);
+  return command;
+}
+
+/** Runs one command to its end; tells errors and sets the exit code. */
+export async function main(argv: string[]): Promise<void> {
   catchOutputErrors();
-  const words = argv.slice(leadingFlags(argv));
-  const asked = words[0] === "help" ? words[1] : words[0];
+  const asked = askedCommand(argv);
   try {
     const podium = await program(asked);
     podium.hook("preAction", () => refuseConnectionFlags(podium, asked));
@@ -153,5 +161,3 @@ function usageError(error: CommanderError, asked = ""): CliError {
   const mend = hint === undefined ? `see podium help${known ? ` ${asked}` : ""}` : hint.replace(/^\(D(.*)\)$/, "d$1");
   return new CliError(known ? `${asked}: ${message}` : message, mend);
 }
-
-await main(process.argv.slice(2));

@@ -1,8 +1,8 @@
 // Why a server cannot be reached, in words. grpc-js says UNAVAILABLE to everything from a wrong port to a revoked
 // certificate; so after a failure the handshake is made once more by hand, and its own error tells which it was.
-import { isIP } from "node:net";
 import { connect, type TLSSocket } from "node:tls";
-import { addressServerName, type Connection, checkHost } from "./credentials.ts";
+import type { Connection } from "./credentials.ts";
+import { checkHost, serverNameOf } from "./server-name.ts";
 
 export type ConnectFailureKind =
   | "unknown-host"
@@ -50,7 +50,7 @@ function probe(connection: Connection): Promise<Finding> {
       host,
       port,
       secureContext: connection.secureContext,
-      servername: isIP(host) === 0 ? host : addressServerName,
+      ...serverNameOf(connection.server),
       ALPNProtocols: ["h2"],
       checkServerIdentity: (_name, peer) => checkHost(connection.server, peer),
     });

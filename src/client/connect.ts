@@ -26,10 +26,13 @@ const lookup = { "grpc.dns_min_time_between_resolutions_ms": 500 };
 /** What may be under way to this client unread; with HTTP/2's own 64 KiB a log waits for an answer with each piece. */
 const window = { "grpc-node.flow_control_window": 4 << 20 };
 
+/** grpc-js's own book-keeping of channels and calls, which nobody here asks for. */
+const noBookkeeping = { "grpc.enable_channelz": 0 };
+
 /** Checks the credentials (CredentialError); the connection itself is made by the first call. */
 export function connect(profile: Profile, { patienceMs = 30_000 }: ConnectOptions = {}): Podium {
   const connection = connectionFor(profile);
-  const options = { ...keepalive, ...reconnect, ...lookup, ...window, ...connection.options };
+  const options = { ...keepalive, ...reconnect, ...lookup, ...window, ...noBookkeeping, ...connection.options };
   const client = new Client(connection.target, connection.credentials, options);
   return { connection, client, patienceMs, [Symbol.dispose]: () => client.close() };
 }

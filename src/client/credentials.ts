@@ -1,8 +1,8 @@
 // From a profile to what grpc-js needs for a channel.
 import type { X509Certificate } from "node:crypto";
 import { isIP } from "node:net";
-import { checkServerIdentity, createSecureContext, type PeerCertificate, type SecureContext } from "node:tls";
-import { ChannelCredentials, type ChannelOptions } from "@grpc/grpc-js";
+import { createSecureContext, type SecureContext } from "node:tls";
+import type { ChannelCredentials, ChannelOptions } from "@grpc/grpc-js";
 import {
   checkDates,
   checkPair,
@@ -12,6 +12,7 @@ import {
   parseCertificates,
   parseKey,
 } from "../certs/checks.ts";
+import { TlsCredentials } from "./channel-credentials.ts";
 import { formatServer, type Profile, type ServerAddress } from "./profile.ts";
 
 /** Everything for `new Client(connection.target, connection.credentials, connection.options)`. */
@@ -28,9 +29,6 @@ export interface Connection {
   readonly certificate: X509Certificate;
 }
 
-/** Sent as server name where the target is an IP address: RFC 6066 allows names only, and Node warns (DEP0123). */
-export const addressServerName = "podium";
-
 /** Checks the credentials and makes them ready; throws CredentialError. Opens no connection. */
 export function connectionFor(profile: Profile, now = new Date()): Connection {
   const certificate = checkedCertificate(profile, now);
@@ -46,9 +44,7 @@ export function connectionFor(profile: Profile, now = new Date()): Connection {
     name: formatServer(server),
     server,
     target: targetOf(server),
-    credentials: ChannelCredentials.createFromSecureContext(secureContext, {
-      checkServerIdentity: (_name, peer) => checkHost(server, peer),
-    }),
+    credentials: new TlsCredentials(server, secureContext),
     options: optionsFor(server),
     secureContext,
     certificate,
@@ -65,23 +61,14 @@ function checkedCertificate(profile: Profile, now: Date): X509Certificate {
   return certificate;
 }
 
-/** Compares the certificate with what the user asked for, whatever name was sent in the handshake. */
-export function checkHost(server: ServerAddress, peer: PeerCertificate): Error | undefined {
-  return checkServerIdentity(server.host, peer);
-}
-
 function targetOf(server: ServerAddress): string {
   const family = isIP(server.host);
   return `${family === 0 ? "dns" : `ipv${family}`}:${formatServer(server)}`;
 }
 
 function optionsFor(server: ServerAddress): ChannelOptions {
-  const isAddress = isIP(server.host) !== 0;
-  return {
-    ...(isAddress ? { "grpc.ssl_target_name_override": addressServerName } : {}),
-    // A proxy meant for the web has no way to this machine itself.
-    ...(isLoopback(server.host) ? { "grpc.enable_http_proxy": 0 } : {}),
-  };
+  // A proxy meant for the web has no way to this machine itself.
+  return isLoopback(server.host) ? { "grpc.enable_http_proxy": 0 } : {};
 }
 
 function isLoopback(host: string): boolean {

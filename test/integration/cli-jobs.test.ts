@@ -1,10 +1,14 @@
 // `podium status`, `ps`, `wait`, `stop` and `rm` against a real server.
-import { readdirSync, readFileSync } from "node:fs";
+import { chownSync, cpSync, existsSync, readdirSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import * as assert from "uvu/assert";
+import { loadProgram } from "../../src/cli/program.ts";
+import { root as checkout } from "../support/runner/catalog.ts";
+import { startProgram } from "../support/sandbox.ts";
 import { TestServer } from "../support/server.ts";
 import { requires, suite } from "../support/suite.ts";
+import { temporaryFolder } from "../support/temporary-folder.ts";
 import { until } from "../support/until.ts";
 
 const test = suite("podium status, ps, wait, stop and rm");
@@ -201,3 +205,35 @@ test("ps --filter finds jobs by label, name, state and user; status tells the la
     assert.match(refused.stderr, message);
   }
 });
+
+test(
+  "an installation whose code cache does not fit gets one by its owner's first call, and nobody else's",
+  root,
+  async () => {
+    await using server = await TestServer.start();
+    await server.podium("alice", ["run", "true"]);
+    using folder = temporaryFolder();
+    const installed = (name: string) => join(folder.path, name);
+    for (const name of ["podium.js", "package.json", "client.cjs"])
+      cpSync(join(checkout, "dist", name), installed(name));
+    const call = (...args: readonly string[]) =>
+      startProgram("node", [installed("podium.js"), ...args], {
+        env: { PODIUM_PROFILE: server.profile("alice") },
+        input: "",
+      }).ended;
+    const cache = installed("client.cjs.cache");
+
+    chownSync(installed("client.cjs"), 1, 1);
+    assert.is((await call("status", "1")).code, 0);
+    assert.not(existsSync(cache), "written for somebody else");
+    chownSync(installed("client.cjs"), 0, 0);
+    assert.is((await call("status", "2")).code, 125);
+    assert.not(existsSync(cache), "written after a failure");
+    const first = await call("status", "1", "-o", "json");
+    assert.is(loadProgram(installed("client.cjs")).uncached, null);
+    const { mtimeMs } = statSync(cache);
+    assert.equal(await call("status", "1", "-o", "json"), first);
+    assert.is(statSync(cache).mtimeMs, mtimeMs, "written again");
+    assert.equal(readdirSync(folder.path).sort(), ["client.cjs", "client.cjs.cache", "package.json", "podium.js"]);
+  },
+);

@@ -7,6 +7,7 @@ import { attribute, nameTypes } from "../../src/certs/name.ts";
 import { connectionFor } from "../../src/client/credentials.ts";
 import { defaultProfilePath, formatServer, loadProfile, parseServer } from "../../src/client/profile.ts";
 import { encodeProfile, type ProfileFile } from "../../src/client/profile-file.ts";
+import { serverNameOf } from "../../src/client/server-name.ts";
 import { temporaryFolder } from "../support/openssl.ts";
 import { suite } from "../support/suite.ts";
 
@@ -159,6 +160,6 @@ test("targets are spelt for grpc-js, and no address is sent as a server name", (
   assert.is(connect("podium.example:7443").target, "dns:podium.example:7443");
   assert.is(connect("192.0.2.1:7443").target, "ipv4:192.0.2.1:7443");
   assert.is(connect("[::1]:7443").target, "ipv6:[::1]:7443");
-  assert.is(connect("podium.example:7443").options["grpc.ssl_target_name_override"], undefined);
-  assert.is(connect("192.0.2.1:7443").options["grpc.ssl_target_name_override"], "podium");
+  assert.equal(serverNameOf({ host: "podium.example", port: 7443 }), { servername: "podium.example" });
+  for (const host of ["192.0.2.1", "::1"]) assert.equal(serverNameOf({ host, port: 7443 }), {});
 });
