@@ -85,7 +85,7 @@ test(
 test("limits, stdin, deadline and a failed start are those of the request", needs, async () => {
   await using zygote = await TestZygote.open({ readyJobs: 4 });
   await whenReady(zygote, 1);
-  const limited = await zygote.start({ argv: ["sleep", "100"], pids: 7, memoryBytes: 64 << 20, timeoutMs: 300 });
+  const limited = await zygote.start({ argv: ["sleep", "100"], pids: 7, memoryBytes: 64 << 20, timeoutMs: 2500 });
   assert.ok(isReadyMade(limited));
   assert.is(readFileSync(`${zygote.groupOf(limited.group, "pids")}/pids.max`, "utf8"), "7\n");
   const memory = zygote.groupOf(limited.group, "memory");
