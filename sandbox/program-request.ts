@@ -1,7 +1,9 @@
 // What a program is started with: the parts of a request that a job and a further command in it share.
 import { posix } from "node:path";
+import type { Ids } from "./accounts.ts";
 import { RequestError } from "./request-error.ts";
 import type { TerminalSize } from "./spec.ts";
+import { parseUserName, type UserName } from "./units.ts";
 
 const defaultPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 /** execve(2): MAX_ARG_STRLEN for one string; all of them together must leave room in the kernel's 2 MiB. */
@@ -57,7 +59,23 @@ export function guestPath(field: string, path: string): string {
   return posix.normalize(path);
 }
 
-export function user({ uid, gid }: { uid: number; gid: number }): { uid: number; gid: number } {
+/** Who a program runs as: `name`, as `--user` has it, is in place of the ids. */
+export interface UserRequest extends Ids {
+  readonly name?: string;
+}
+
+/** Throws RequestError. */
+export function userName(name: string): UserName {
+  const parsed = parseUserName(name);
+  if (parsed !== null) return parsed;
+  throw new RequestError(
+    "user.name",
+    `${JSON.stringify(name)} is not USER or USER:GROUP`,
+    "write it like www-data, 1000 or www-data:adm",
+  );
+}
+
+export function user({ uid, gid }: Ids): Ids {
   for (const [field, id] of [
     ["user.uid", uid],
     ["user.gid", gid],

@@ -4,7 +4,16 @@ import { posix } from "node:path";
 import { type Capability, capabilitiesNamed } from "./capabilities.ts";
 import { limitsWithFiles } from "./controller-file.ts";
 import { type FurtherRequest, furtherLimits } from "./further-limits.ts";
-import { checkStrings, checkTogether, environment, guestPath, terminalSize, user } from "./program-request.ts";
+import { idsOf } from "./named-user.ts";
+import {
+  checkStrings,
+  checkTogether,
+  environment,
+  guestPath,
+  terminalSize,
+  type UserRequest,
+  user,
+} from "./program-request.ts";
 import { RequestError } from "./request-error.ts";
 import { inodesFor } from "./scratch-size.ts";
 import type { SeccompNeeds } from "./seccomp/programs.ts";
@@ -35,7 +44,7 @@ export interface JobRequest extends FurtherRequest {
   readonly env?: readonly string[];
   readonly cwd?: string;
   readonly hostname?: string;
-  readonly user?: { readonly uid: number; readonly gid: number };
+  readonly user?: UserRequest;
   /** Names with or without `CAP_`, or `oci-default`. */
   readonly capabilities?: readonly string[];
   readonly rootfs?: RootfsRequest;
@@ -75,14 +84,15 @@ export function specOf(request: JobRequest, surroundings: Surroundings): Sandbox
   checkStrings("argv", request.argv);
   checkTogether(request.argv, request.env ?? []);
   if ((request.argv[0] ?? "") === "") throw new RequestError("argv", "the command is empty", "name a program to run");
+  const root = request.rootfs === undefined ? null : rootfs(request.rootfs);
   return {
     argv: request.argv,
     env,
     cwd: guestPath("cwd", request.cwd ?? "/"),
     hostname: hostname(request.hostname ?? surroundings.defaultHostname),
-    user: user(request.user ?? { uid: 0, gid: 0 }),
+    user: user(idsOf(request.user ?? { uid: 0, gid: 0 }, root)),
     capabilities: capabilitiesOf(request),
-    rootfs: request.rootfs === undefined ? null : rootfs(request.rootfs),
+    rootfs: root,
     grants: (request.grants ?? []).map(grant),
     tmpfs: (request.tmpfs ?? []).map(tmpfs),
     network: surroundings.network,

@@ -45,3 +45,18 @@ export function formatDuration(milliseconds: number): string {
   if (milliseconds >= 60_000 && milliseconds % 60_000 === 0) return `${milliseconds / 60_000}m`;
   return `${milliseconds / 1000}s`;
 }
+
+/** USER or USER:GROUP, each a name or a number. */
+export interface UserName {
+  readonly user: string;
+  readonly group: string | undefined;
+}
+
+const account = "([^:\\0\\n]{1,256})";
+const userName = new RegExp(`^${account}(?::${account})?$`);
+
+/** null when it is neither USER nor USER:GROUP. */
+export function parseUserName(text: string): UserName | null {
+  const match = userName.exec(text);
+  return match === null ? null : { user: match[1] as string, group: match[2] };
+}

@@ -1,5 +1,5 @@
-// What the copy process becomes in a running job: its user, with no capability and a filter.
-import { joinJob, type Target } from "../setup/join.ts";
+// What a process of podium's own becomes that looks into a running job: its user, with no capability and a filter.
+import { type Destination, joinJob, type Target } from "../setup/join.ts";
 import { step } from "../setup/step.ts";
 import { dropGroups, setCapabilities, setIds, setUmask } from "../sys/credentials.ts";
 import { close } from "../sys/descriptors.ts";
@@ -8,10 +8,12 @@ import { dropBoundingCapability, setNoNewPrivileges, setUndumpable } from "../sy
 import { installSeccompFilter } from "../sys/seccomp-filter.ts";
 import type { CopyRequest } from "./protocol.ts";
 
+type Visitor = Destination & Pick<CopyRequest, "user" | "cwd" | "seccomp">;
+
 const capabilityNumbers = 64;
 
 /** In the child, which has one thread. Afterwards it is the job's user in the job, and nothing more. Throws StepError. */
-export function becomeJob(target: Target, request: CopyRequest): void {
+export function becomeJob(target: Target, request: Visitor): void {
   const { user, cwd, seccomp } = request;
   const { userNamespace } = joinJob(target, request);
   step("user", dropGroups);

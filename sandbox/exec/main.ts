@@ -4,10 +4,12 @@ import { Command } from "../init/command.ts";
 import { PipeInput } from "../init/input.ts";
 import { PipeSource } from "../init/source.ts";
 import { Terminal } from "../init/terminal.ts";
-import { joinPidNamespace, openTarget } from "../setup/join.ts";
-import { StepError } from "../setup/step.ts";
+import { user } from "../program-request.ts";
+import { joinPidNamespace, openTarget, type Target } from "../setup/join.ts";
+import { StepError, step } from "../setup/step.ts";
 import { close, pipe, read, setNonBlocking, write } from "../sys/descriptors.ts";
 import { exitNow, setUndumpable } from "../sys/process.ts";
+import { lookUpUser } from "./account.ts";
 import { becomeFurtherCommand } from "./command.ts";
 import { AskType, type ExecRequest, TellType } from "./protocol.ts";
 import { asking, feeding, Relay, telling } from "./relay.ts";
@@ -26,9 +28,18 @@ function receiveRequest(frames: FrameReader): ExecRequest {
   }
 }
 
-function open(request: ExecRequest, frames: FrameReader): Relay {
-  const target = openTarget(request);
+/** With the ids of a user that was named. */
+function resolved(request: ExecRequest, target: Target): ExecRequest {
+  const { named, spec } = request;
+  if (named === undefined) return request;
+  const ids = lookUpUser(target, request, named, telling);
+  return { ...request, spec: { ...spec, user: step("user", () => user(ids)) } };
+}
+
+function open(asked: ExecRequest, frames: FrameReader): Relay {
+  const target = openTarget(asked);
   joinPidNamespace(target);
+  const request = resolved(asked, target);
   const typing = request.spec.stdin === "stream";
   const terminal = request.spec.terminal === null ? null : new Terminal(typing);
   const [input, out, err] = [new PipeInput(), pipe(), pipe()];

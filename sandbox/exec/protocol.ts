@@ -5,13 +5,25 @@
 //          ◀─────────────────────────────────────── frames: its stdout ────              ◀── pipes or terminal ──
 //
 // It is a program of podium's own, freshly exec'd: what the command is forked from knows nothing of other jobs.
+import type { Ids } from "../accounts.ts";
 import type { Destination } from "../setup/join.ts";
 import type { ProgramSpec } from "../spec.ts";
+import type { UserName } from "../units.ts";
 
 export interface ExecRequest extends Destination {
   readonly spec: ProgramSpec;
   /** The job brought a root of its own, and its passwd says where HOME is. */
   readonly ownRoot: boolean;
+  /** In place of `spec.user`. */
+  readonly named?: NamedUser;
+}
+
+/** A user whose ids the job's own files say. */
+export interface NamedUser {
+  readonly name: UserName;
+  /** Who looks them up: the job's own user, with this filter (SandboxSpec.seccomp). */
+  readonly as: Ids;
+  readonly seccomp: readonly string[];
 }
 
 /** Frames on stdin. */

@@ -1,13 +1,6 @@
 // passwd and group of a job, and where its HOME is.
-import { closeSync, fstatSync, readSync } from "node:fs";
-import { O_NONBLOCK, O_RDONLY } from "../sys/descriptors.ts";
-import { openInRoot } from "../sys/resolve.ts";
+import { AccountError, accountFilesOf, type Ids } from "../accounts.ts";
 import type { Root } from "./root-target.ts";
-
-interface User {
-  readonly uid: number;
-  readonly gid: number;
-}
 
 const overflowId = 65534;
 
@@ -18,7 +11,7 @@ export function homeFolder(uid: number): string {
 }
 
 /** `[file name in /etc, content]`: root, the job's user when it is another, and nobody. */
-export function accountFiles({ uid, gid }: User): [string, string][] {
+export function accountFiles({ uid, gid }: Ids): [string, string][] {
   const users = ["root:x:0:0:root:/root:/bin/sh"];
   const groups = ["root:x:0:", "tty:x:5:"];
   if (uid !== 0 && uid !== overflowId) users.push(`user:x:${uid}:${gid}:user:${homeFolder(uid)}:/bin/sh`);
@@ -31,11 +24,9 @@ export function accountFiles({ uid, gid }: User): [string, string][] {
   ];
 }
 
-const largestPasswd = 1 << 20;
-
 /** HOME of a uid from the root's own /etc/passwd, which anybody may have written: `/` when it does not say. */
 export function homeInRoot(root: Root, uid: number): string {
-  for (const line of readSmallFile(root, "/etc/passwd").split("\n")) {
+  for (const line of passwdOf(root).split("\n")) {
     const fields = line.split(":");
     const home = fields[5];
     if (fields[2] === String(uid) && home?.startsWith("/") && !home.includes("\0")) return home;
@@ -43,19 +34,11 @@ export function homeInRoot(root: Root, uid: number): string {
   return "/";
 }
 
-/** A regular file of the root, at most 1 MiB of it; "" when there is none. Neither a FIFO nor a device can hold us up. */
-function readSmallFile(root: Root, path: string): string {
-  let fd: number;
+function passwdOf(root: Root): string {
   try {
-    fd = openInRoot(root.fd, path, O_RDONLY | O_NONBLOCK);
-  } catch {
-    return "";
-  }
-  try {
-    if (!fstatSync(fd).isFile()) return "";
-    const content = Buffer.alloc(Math.min(fstatSync(fd).size, largestPasswd));
-    return content.toString("utf8", 0, readSync(fd, content, 0, content.length, 0));
-  } finally {
-    closeSync(fd);
+    return accountFilesOf(root.fd)("/etc/passwd") ?? "";
+  } catch (error) {
+    if (error instanceof AccountError) return "";
+    throw error;
   }
 }

@@ -2,12 +2,12 @@ import { Command } from "commander";
 import type { Podium } from "../client/connect.ts";
 import { Exec, type ExecResult } from "../client/exec.ts";
 import { resolveJob } from "../client/job-id.ts";
-import type { ExecOpen } from "../gen/podium.ts";
+import type { ExecOpen, User } from "../gen/podium.ts";
 import { refuseUndecodableArguments } from "./argument-bytes.ts";
 import { addConnectionOptions } from "./connection-options.ts";
 import { exitCodeOf } from "./exit-code.ts";
 import { CliError, tell } from "./failure.ts";
-import { another, userIds } from "./job-options.ts";
+import { another, userOf } from "./job-options.ts";
 import { LocalTerminal, localSize, ownTerm } from "./local-terminal.ts";
 import { write } from "./output.ts";
 import { ownInput } from "./own-input.ts";
@@ -18,7 +18,7 @@ interface Options {
   readonly tty?: true;
   readonly env?: string[];
   readonly cwd?: string;
-  readonly user?: { uid: number; gid: number };
+  readonly user?: User;
 }
 
 export function execCommand(): Command {
@@ -31,7 +31,7 @@ export function execCommand(): Command {
     .option("-t, --tty", "give it a terminal")
     .option("-e, --env <NAME=VALUE>", "environment variable beside the job's; repeatable", another)
     .option("-w, --cwd <DIR>", "folder it starts in (default: the job's)")
-    .option("-u, --user <UID[:GID]>", "user it runs as inside (default: the job's)", userIds)
+    .option("-u, --user <USER[:GROUP]>", "user it runs as inside, by number or by name (default: the job's)", userOf)
     .addHelpText(
       "after",
       "\nIt is killed with the job, and when podium goes: Ctrl-C is passed on, a second one leaves.",

@@ -3,7 +3,8 @@ import { resolve } from "node:path";
 import { type Command, InvalidArgumentError } from "commander";
 import type { JobRequest, RootfsRequest } from "../../sandbox/request.ts";
 import type { Grant, OutputLimit, TmpfsMount } from "../../sandbox/spec.ts";
-import { parseDuration, parseOutputLimit, parseSize } from "../../sandbox/units.ts";
+import { parseDuration, parseOutputLimit, parseSize, parseUserName } from "../../sandbox/units.ts";
+import type { User } from "../gen/podium.ts";
 import { addFurtherLimits, type FurtherLimits, furtherOfRequest } from "./limit-options.ts";
 import { addNetworkOptions, type NetworkFlags } from "./network-options.ts";
 
@@ -28,7 +29,7 @@ export interface JobOptions extends FurtherLimits, NetworkFlags {
   readonly tmpfs?: TmpfsMount[];
   readonly env?: string[];
   readonly cwd?: string;
-  readonly user?: { uid: number; gid: number };
+  readonly user?: User;
   readonly hostname?: string;
   readonly seccomp: string;
   readonly capAdd?: string[];
@@ -66,10 +67,21 @@ function count(text: string): number {
   throw new InvalidArgumentError(`${JSON.stringify(text)} is not a whole number from 1 up.`);
 }
 
-export function userIds(text: string): { uid: number; gid: number } {
-  const match = /^(\d{1,5})(?::(\d{1,5}))?$/.exec(text);
-  if (match === null) throw new InvalidArgumentError(`${JSON.stringify(text)} is not UID or UID:GID, in numbers.`);
-  return { uid: Number(match[1]), gid: Number(match[2] ?? match[1]) };
+/** What a name means, and the group of an id alone, is looked up where the files are; an older server takes the ids alone. */
+export function userOf(text: string): User {
+  const parsed = parseUserName(text);
+  if (parsed === null) {
+    throw new InvalidArgumentError(
+      `${JSON.stringify(text)} is not USER or USER:GROUP; write it like 1000 or www-data:adm.`,
+    );
+  }
+  const { user, group = user } = parsed;
+  const [uid, gid] = [user, group].map((id) => (/^\d{1,9}$/.test(id) ? Number(id) : null)) as [
+    number | null,
+    number | null,
+  ];
+  if (uid === null || gid === null) return { uid: 0, gid: 0, name: text };
+  return { uid, gid, name: parsed.group === undefined ? text : "" };
 }
 
 function rootfsOf(text: string): { path: string; mode: string } {
@@ -84,6 +96,11 @@ function grantOf(text: string, previous: GrantOption[] = []): GrantOption[] {
     throw new InvalidArgumentError(`${JSON.stringify(text)} has more than one "::"; write it like /data::/input:ro.`);
   if (source === "")
     throw new InvalidArgumentError(`${JSON.stringify(text)} names no folder; write it like /data::/input:ro.`);
+  const [, host, guest] = /^([^:]+):(\/[^:]*)$/.exec(source) ?? [];
+  if (target === undefined && guest !== undefined) {
+    // As docker writes it; a folder that is really called so can still be named with its GUEST.
+    throw new InvalidArgumentError(`${JSON.stringify(text)} has one colon; write it like ${host}::${guest}.`);
+  }
   return [...previous, { source, target, writable: match?.[2] === "rw" }];
 }
 
@@ -116,7 +133,7 @@ export function addJobOptions(command: Command): Command {
     .option("--tmpfs <GUEST[:SIZE]>", "empty folder in memory; repeatable", scratchOf)
     .option("-e, --env <NAME=VALUE>", "environment variable; repeatable", another)
     .option("-w, --cwd <DIR>", "folder it starts in (default /)")
-    .option("-u, --user <UID[:GID]>", "user it runs as inside (default 0)", userIds)
+    .option("-u, --user <USER[:GROUP]>", "user it runs as inside, by number or by name (default 0)", userOf)
     .option("--hostname <NAME>", "its host name")
     .option("--cap-add <NAME>", "capability inside its user namespace, or oci-default; repeatable", another)
     .option("--seccomp <PROFILE>", "default, unconfined, or an OCI profile in a file", "default");

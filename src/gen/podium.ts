@@ -619,7 +619,10 @@ export interface StartRequest {
   cwd: string;
   /** Host name inside the sandbox. Default: made from the job's id. */
   hostname: string;
-  /** Ids of the command as the job sees them. Default: 0:0, which is root inside and unprivileged outside. */
+  /**
+   * Who the command runs as. Names are looked up in the rootfs before anything is started; without one there are root and
+   * nobody. Default: 0:0, which is root inside and unprivileged outside.
+   */
   user:
     | User
     | undefined;
@@ -754,12 +757,18 @@ export interface CgroupFile {
   value: string;
 }
 
-/** Ids as the job sees them, 0 to 65535. */
+/** A user of the job: ids as the job sees them, 0 to 65535, or names. There are no supplementary groups. */
 export interface User {
   /** User id. Default: 0. */
   uid: number;
   /** Group id. Default: 0. */
   gid: number;
+  /**
+   * USER or USER:GROUP, in place of both ids: each a name of the root's own /etc/passwd or /etc/group, or a number. The group
+   * of a USER alone is the one that /etc/passwd gives it, or of the same number when that does not know the number. Default:
+   * none, the ids count.
+   */
+  name: string;
 }
 
 /** A folder of the server that becomes the job's `/`. */
@@ -1419,7 +1428,7 @@ export interface ExecOpen {
   env: string[];
   /** Absolute path inside the sandbox. Default: the job's. */
   cwd: string;
-  /** Ids as the job sees them. Default: the job's. */
+  /** Who it runs as. Names are looked up in the job as it is now, with the rights of the job's own user. Default: the job's. */
   user:
     | User
     | undefined;
@@ -2465,7 +2474,7 @@ export const CgroupFile: MessageFns<CgroupFile> = {
 };
 
 function createBaseUser(): User {
-  return { uid: 0, gid: 0 };
+  return { uid: 0, gid: 0, name: "" };
 }
 
 export const User: MessageFns<User> = {
@@ -2475,6 +2484,9 @@ export const User: MessageFns<User> = {
     }
     if (message.gid !== 0) {
       writer.uint32(16).uint32(message.gid);
+    }
+    if (message.name !== "") {
+      writer.uint32(26).string(message.name);
     }
     return writer;
   },
@@ -2508,6 +2520,14 @@ export const User: MessageFns<User> = {
             message.gid = reader.uint32();
             continue;
           }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.name = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -2527,6 +2547,7 @@ export const User: MessageFns<User> = {
     const message = createBaseUser();
     message.uid = object.uid ?? 0;
     message.gid = object.gid ?? 0;
+    message.name = object.name ?? "";
     return message;
   },
 };

@@ -1,15 +1,19 @@
 // The part of the seam (executor.ts) that runs further commands in running jobs, each with its job's rights.
 import type { CgroupPlan } from "../../sandbox/cgroup/group.ts";
 import { type ExecEvent, FurtherCommand } from "../../sandbox/exec/client.ts";
+import type { ExecRequest } from "../../sandbox/exec/protocol.ts";
 import {
   checkStrings,
   checkTogether,
   environment,
   guestPath,
   terminalSize,
+  type UserRequest,
   user,
+  userName,
 } from "../../sandbox/program-request.ts";
 import { RequestError } from "../../sandbox/request-error.ts";
+import { seccompPrograms } from "../../sandbox/seccomp/programs.ts";
 import type { ProgramSpec, TerminalSize } from "../../sandbox/spec.ts";
 import { Exhausted, NotPossible, NotRunning } from "./errors.ts";
 import { readGroup } from "./folder.ts";
@@ -27,7 +31,7 @@ export interface ExecWanted {
   /** `NAME=VALUE`, added to the job's environment. */
   readonly env: readonly string[];
   readonly cwd?: string;
-  readonly user?: { readonly uid: number; readonly gid: number };
+  readonly user?: UserRequest;
   readonly stdin: boolean;
   /** Absent: three pipes. */
   readonly terminal?: TerminalSize;
@@ -75,10 +79,11 @@ export class Execs {
     if (job.pid === 0) throw new NotRunning(job.id, "is about to start");
     const kept = readProgram(job.folder);
     if (kept === null) throw new NotPossible(`job ${job.id} was started by an older podium, which kept too little`);
-    const spec = checked(kept, wanted);
+    const program = checked(kept, wanted);
     this.#enter(caller.user);
     const group = readGroup(job.folder) ?? String(job.id);
-    const command = new FurtherCommand({ pid: job.pid, cgroup: this.#cgroup, group, spec, ownRoot: kept.ownRoot });
+    const { ownRoot } = kept;
+    const command = new FurtherCommand({ pid: job.pid, cgroup: this.#cgroup, group, ...program, ownRoot });
     void command.gone.then(() => this.#leave(caller.user));
     return {
       events: () => this.#eventsOf(caller, job, command),
@@ -115,9 +120,14 @@ export class Execs {
   }
 }
 
-function checked(kept: KeptProgram, wanted: ExecWanted): ProgramSpec {
+/** The default one, whatever the job's own is. Without the guard against set-uid files, which refuses openat2(2): it makes none. */
+const readersFilter = () => seccompPrograms({ kind: "default" }, { capabilities: [], writableGrants: false });
+
+function checked(kept: KeptProgram, wanted: ExecWanted): Pick<ExecRequest, "spec" | "named"> {
   try {
-    return specOf(kept, wanted);
+    const spec = specOf(kept, wanted);
+    const name = wanted.user?.name ?? "";
+    return name === "" ? { spec } : { spec, named: { name: userName(name), as: kept.user, seccomp: readersFilter() } };
   } catch (error) {
     throw error instanceof RequestError ? refusedField(error) : error;
   }
@@ -136,7 +146,7 @@ function specOf(kept: KeptProgram, { argv, env, cwd, user: ids, stdin, terminal 
     argv,
     env: merged,
     cwd: cwd === undefined ? kept.cwd : guestPath("cwd", cwd),
-    user: ids === undefined ? kept.user : user(ids),
+    user: ids === undefined || ids.name ? kept.user : user(ids),
     capabilities,
     seccomp,
     callNames,

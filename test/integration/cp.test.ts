@@ -142,7 +142,7 @@ for name in ["mem", "environ", "maps"]:
   try: open(seen + "/" + name).read(1); print(name, "READ")
   except OSError as error: print(name, "refused")
 `;
-  const id = await api.startId({ argv: ["python3", "-c", program], user: { uid: 7, gid: 8 } });
+  const id = await api.startId({ argv: ["python3", "-c", program], user: { uid: 7, gid: 8, name: "" } });
   while (!server.jobFile(id, "stdout").includes("ready")) await new Promise((resolve) => setTimeout(resolve, 20));
   const copied = api.get(id, "/tmp/sparse").catch(() => null);
   await api.wait(id);

@@ -1,43 +1,13 @@
 // `--rootfs`: what changes to an overlay may take, and that several jobs on one folder neither see each other nor change it.
 import { execFileSync } from "node:child_process";
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import * as assert from "uvu/assert";
+import { BusyboxRoot } from "../support/busybox-root.ts";
 import { runSandbox, startSandbox, TestZygote } from "../support/sandbox.ts";
 import { requires, suite } from "../support/suite.ts";
 
 const test = suite("root file systems");
 const root = requires("root", "libseccomp");
-
-/** A root with busybox in it, below a folder that only root can search. */
-class BusyboxRoot implements Disposable {
-  readonly #place = mkdtempSync(join(tmpdir(), "podium-root-"));
-  readonly path = join(this.#place, "root");
-
-  constructor() {
-    for (const name of ["bin", "etc", "tmp", "proc", "dev", "root", "home"]) {
-      mkdirSync(join(this.path, name), { recursive: true });
-    }
-    execFileSync("cp", ["/bin/busybox", join(this.path, "bin/busybox")]);
-    execFileSync("/bin/busybox", ["--install", "-s", join(this.path, "bin")]);
-    execFileSync("sh", ["-c", 'for l in "$0"/bin/*; do [ -L "$l" ] && ln -sf busybox "$l"; done', this.path]);
-    writeFileSync(join(this.path, "etc/passwd"), "root:x:0:0:root:/root:/bin/sh\nworker:x:1000:1000::/home:/bin/sh\n");
-    writeFileSync(join(this.path, "etc/hosts"), "192.0.2.1 of-the-rootfs\n");
-    writeFileSync(join(this.path, "etc/hostname"), "of-the-rootfs\n");
-  }
-
-  /** Of every name, mode, owner and content. */
-  hash(): string {
-    const script = 'cd "$0" && { find . -printf "%p %y %m %U:%G %s %T@ %l\\n"; find . -type f -exec sha256sum {} +; }';
-    const list = execFileSync("sh", ["-c", `${script} | LC_ALL=C sort | sha256sum`, this.path], { encoding: "utf8" });
-    return list;
-  }
-
-  [Symbol.dispose](): void {
-    rmSync(this.#place, { recursive: true });
-  }
-}
 
 test("F10 a disk fill of an overlay stops at its size, and at its number of files", root, async () => {
   using rootfs = new BusyboxRoot();

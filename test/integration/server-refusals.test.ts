@@ -74,8 +74,10 @@ test("wrong requests each get one clear error and start nothing", root, async ()
     [{ cwd: "tmp" }, INVALID_ARGUMENT, /^cwd: "tmp" is not an absolute path/],
     [{ hostname: "a b" }, INVALID_ARGUMENT, /^hostname: "a b" is no host name/],
     [{ hostname: "a\n" }, INVALID_ARGUMENT, /^hostname: /],
-    [{ user: { uid: 65_536, gid: 0 } }, INVALID_ARGUMENT, /^user\.uid: 65536 is not an id of the job/],
-    [{ user: { uid: 0, gid: 4_294_967_295 } }, INVALID_ARGUMENT, /^user\.gid: /],
+    [{ user: { uid: 65_536, gid: 0, name: "" } }, INVALID_ARGUMENT, /^user\.uid: 65536 is not an id of the job/],
+    [{ user: { uid: 0, gid: 0, name: "7:8:9" } }, INVALID_ARGUMENT, /^user\.name: "7:8:9" is not USER or USER:GROUP/],
+    [{ user: { uid: 0, gid: 0, name: "alice" } }, INVALID_ARGUMENT, /^user\.name: there is no user "alice"/],
+    [{ user: { uid: 0, gid: 4_294_967_295, name: "" } }, INVALID_ARGUMENT, /^user\.gid: /],
     [
       { rootfs: Rootfs.create({ path: "/", mode: 9 as unknown as RootfsMode }) },
       INVALID_ARGUMENT,

@@ -49,7 +49,7 @@ const additions = record({
   env: fc.array(text),
   cwd: text,
   hostname: text,
-  user: fc.option(record({ uid: fc.nat(65_535), gid: fc.nat(65_535) }), { nil: undefined }),
+  user: fc.option(record({ uid: fc.nat(65_535), gid: fc.nat(65_535), name: text }), { nil: undefined }),
   pids: int64,
   timeoutMs: int64,
   outputLimit: int64,
