@@ -1,4 +1,5 @@
 // The terminal that podium itself runs in: its size, raw mode, and leaving it as it was found, whatever happens.
+import { spawnSync } from "node:child_process";
 import type { ReadStream, WriteStream } from "node:tty";
 import type { TerminalSize } from "../../sandbox/spec.ts";
 import { CliError } from "./failure.ts";
@@ -37,7 +38,7 @@ export class LocalTerminal implements Disposable {
   enter(resized: (size: TerminalSize) => void): void {
     this.#raw = true;
     this.#keys.on("error", () => {}); // a terminal that is gone: its end follows
-    this.#keys.setRawMode(true);
+    this.#makeRaw();
     this.#onResize = () => resized(localSize());
     process.on("SIGWINCH", this.#onResize);
     process.on("SIGCONT", this.#reenter);
@@ -53,8 +54,17 @@ export class LocalTerminal implements Disposable {
   /** A shell that had stopped podium has taken the terminal back meanwhile. */
   readonly #reenter = (): void => {
     this.#keys.setRawMode(false);
-    this.#keys.setRawMode(true);
+    this.#makeRaw();
   };
+
+  /**
+   * Raw in both directions. Node's raw mode still puts a carriage return before each line feed, which is for the job's terminal to
+   * decide: full-screen programs switch it off there and move the cursor straight down. Leaving Node's mode takes it back too.
+   */
+  #makeRaw(): void {
+    this.#keys.setRawMode(true);
+    spawnSync("stty", ["-opost"], { stdio: ["inherit", "ignore", "ignore"] }); // without stty, as well as Node can
+  }
 
   readonly #end = (name: NodeJS.Signals): void => {
     this[Symbol.dispose]();

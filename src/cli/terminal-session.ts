@@ -10,6 +10,7 @@ import { type LocalTerminal, localSize } from "./local-terminal.ts";
 import { write } from "./output.ts";
 import { ownInput } from "./own-input.ts";
 
+const ctrlC = 3;
 /** Ctrl-P goes to the job when no other key follows for so long. */
 const heldKeyMs = 1000;
 const redrawMs = 100;
@@ -74,10 +75,12 @@ async function redraw(keyboard: Keyboard, signal: AbortSignal): Promise<void> {
 async function readKeys(keyboard: Keyboard, detachable: boolean, typing: boolean): Promise<void> {
   const detachKeys = new DetachKeys();
   let releasing: NodeJS.Timeout | undefined;
-  for await (const typed of ownInput()) {
+  // Destroyed, it could not be put back into the mode that it had.
+  for await (const typed of ownInput().iterator({ destroyOnReturn: false })) {
     clearTimeout(releasing);
     const { bytes, detach } = detachable ? detachKeys.take(typed) : { bytes: typed as Buffer, detach: false };
     if (typing && bytes.length > 0) await keyboard.type(bytes);
+    if (!typing && detachable && bytes.includes(ctrlC)) process.kill(process.pid, "SIGINT"); // which raw mode does not send
     if (detach) throw new Detached();
     if (typing) releasing = setTimeout(() => void keyboard.type(detachKeys.release()), heldKeyMs).unref();
   }

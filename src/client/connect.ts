@@ -37,10 +37,13 @@ export function connect(profile: Profile, { patienceMs = 30_000 }: ConnectOption
   return { connection, client, patienceMs, [Symbol.dispose]: () => client.close() };
 }
 
-/** Resolves when the connection stands; throws CallFailure UNAVAILABLE when it does not by `deadline`. */
-export function untilConnected({ client }: Podium, deadline: Date): Promise<void> {
+/** Resolves when the connection stands; throws CallFailure UNAVAILABLE when it does not by `deadline`, and when `signal` aborts. */
+export function untilConnected({ client }: Podium, deadline: Date, signal?: AbortSignal): Promise<void> {
   return new Promise((resolve, reject) => {
+    const leave = () => reject(signal?.reason);
+    signal?.addEventListener("abort", leave);
     client.waitForReady(deadline, (error) => {
+      signal?.removeEventListener("abort", leave);
       if (error === undefined) resolve();
       else reject(new CallFailure("UNAVAILABLE", "no connection", error));
     });

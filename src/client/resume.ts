@@ -45,8 +45,9 @@ export class Patience {
     await sleep(Math.min(this.#pauseMs, leftMs), undefined, signal && { signal }).catch(() => signal?.throwIfAborted());
     this.#pauseMs = Math.min(2 * this.#pauseMs, longestPauseMs);
     try {
-      await untilConnected(this.#podium, new Date(Date.now() + Math.max(leftMs - this.#pauseMs, 0)));
+      await untilConnected(this.#podium, new Date(Date.now() + Math.max(leftMs - this.#pauseMs, 0)), signal);
     } catch {
+      signal?.throwIfAborted();
       throw new ConnectionLost(error);
     }
     signal?.throwIfAborted();

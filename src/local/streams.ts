@@ -8,17 +8,25 @@ import type { OutputLimit } from "../../sandbox/spec.ts";
 import { HeadAndTail } from "./head-and-tail.ts";
 
 /** Why bytes were lost between podium's own streams and the command's; null when none were. */
-export type Loss = string | null;
+type Loss = string | null;
+
+const ctrlC = 3;
 
 /**
  * Copies what a FIFO gives to podium's stdout or stderr, and closes it; Node has only a dummy for a block device there.
  * A reader that went away (EPIPE) is no loss: it has seen enough, and the command hears of it from its own pipe.
  */
-export async function copyOut(fifo: number, name: "stdout" | "stderr", limit: OutputLimit): Promise<Loss> {
+export async function copyOut(
+  fifo: number,
+  name: "stdout" | "stderr",
+  limit: OutputLimit,
+  terminal: { note(bytes: Buffer): void } | null,
+): Promise<Loss> {
   const source = new Socket({ fd: fifo, readable: true, writable: false });
   const fd = name === "stdout" ? 1 : 2;
   try {
     const kept = limited(source, name, limit);
+    if (terminal !== null) kept.on("data", (bytes: Buffer) => terminal.note(bytes));
     if (fstatSync(fd).isBlockDevice()) await pipeline(kept, createWriteStream("", { fd, autoClose: false }));
     else await pipeline(kept, process[name], { end: false });
     return null;
@@ -48,7 +56,7 @@ function ownInput(): Readable {
 }
 
 /** Feeds podium's stdin to the command until one of them has enough. */
-export class StandardInput {
+export class StandardInput implements Disposable {
   #source: Readable | null = null;
   /** Bytes that could not be read; the command saw an end-of-file in their place. */
   loss: Loss = null;
@@ -68,7 +76,20 @@ export class StandardInput {
     });
   }
 
-  close(): void {
+  /** A terminal on which nobody types to the command: of what is typed Ctrl-C alone counts. */
+  watch(): void {
+    this.#source = ownInput();
+    this.#source.on("data", (chunk: Buffer) => {
+      if (chunk.includes(ctrlC)) process.kill(process.pid, "SIGINT");
+    });
+  }
+
+  /** Nobody wants more of it. */
+  stop(): void {
+    this.#source?.removeAllListeners("data").pause();
+  }
+
+  [Symbol.dispose](): void {
     this.#source?.destroy();
   }
 }

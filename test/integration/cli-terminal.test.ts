@@ -111,6 +111,32 @@ test("a single Ctrl-P still reaches the job", needs, async () => {
   await tmux.shows(/10 61 10/);
 });
 
+test("what the job writes reaches the screen as it is: a bare line feed moves straight down", needs, async () => {
+  await using server = await TestServer.start();
+  using tmux = shellOf(server);
+  const before = await tmux.settings();
+  tmux.line(
+    "clear; $podium run -it -- sh -c 'stty raw -echo; printf \"ab\\ncd\"; head -c 1; stty sane; echo; echo ef; echo gh'",
+  );
+  await tmux.shows(/^ab\n {2}cd$/);
+  tmux.press("a");
+  await tmux.shows(/^ab\n {2}cda\nef\ngh\n\$$/);
+  assert.is(await tmux.settings(), before);
+});
+
+test("with -t alone nobody types to the job, and Ctrl-C stops it", needs, async () => {
+  await using server = await TestServer.start();
+  using tmux = shellOf(server);
+  const before = await tmux.settings();
+  tmux.line("clear; $podium run -t -- sh -c 'echo up; exec sleep 1000'");
+  await tmux.shows(/^up$/);
+  tmux.press("C-c");
+  await tmux.shows(/podium: job 1: STOPPED: [^\n]*\n\$$/);
+  tmux.line("echo code $?");
+  await tmux.shows(/code 143\n\$$/);
+  assert.is(await tmux.settings(), before);
+});
+
 const untidy = "stty -a > /dev/null; tput -T xterm smcup; printf '\\033[?25l'; echo inside; exec sleep 1000";
 
 test("P08 the terminal is as before when the job is killed, or podium gets SIGTERM or SIGHUP", needs, async () => {
@@ -146,8 +172,9 @@ test(
     await server.start();
     await tmux.shows(/\nstill here\nin>$/);
     await server.stop();
+    await sleep(500); // it waits for the server by now
     tmux.press("C-p", "C-q");
-    await tmux.shows(/left job 1 running[\s\S]*\$$/);
+    await tmux.shows(/left job 1 running; to come back: podium attach 1\n\$$/);
     assert.is(await tmux.settings(), before);
     await server.start();
     tmux.line("clear; $podium attach 1");

@@ -30,6 +30,22 @@ test(
   },
 );
 
+test(
+  "with -t alone Ctrl-C ends the command, and the screen is as before whatever the job did to it",
+  needs,
+  async () => {
+    using tmux = new Tmux({ podium: podiumScript });
+    const before = await tmux.settings();
+    tmux.line("echo he''re; $podium sandbox -t --net none -- sh -c 'tput -T xterm smcup; echo up; exec sleep 1000'");
+    await tmux.shows(/up$/);
+    tmux.press("C-c");
+    await tmux.shows(/here\npodium: SIGNALED: [^\n]*\n\$$/);
+    tmux.line("echo code $?");
+    await tmux.shows(/code 130\n\$$/);
+    assert.is(await tmux.settings(), before);
+  },
+);
+
 test("-t without a terminal is refused", needs, async () => {
   const { code, stderr } = await runSandbox(["-t", "--", "true"]);
   assert.equal(
