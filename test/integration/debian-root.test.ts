@@ -1,15 +1,19 @@
 // A tree from debootstrap as a root: bash, python3, dpkg and apt-get in it, several jobs at once, and unchanged after all.
 import { execFileSync } from "node:child_process";
-import { chmodSync, mkdirSync, writeFileSync } from "node:fs";
+import { chmodSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import * as assert from "uvu/assert";
 import { debianTree } from "../support/debian-tree.ts";
-import { runSandbox } from "../support/sandbox.ts";
+import { enterWorld, outside, outsidePeer } from "../support/net-world.ts";
+import { podiumScript, runSandbox } from "../support/sandbox.ts";
 import { requires, suite } from "../support/suite.ts";
 import { temporaryFolder } from "../support/temporary-folder.ts";
+import { Tmux } from "../support/tmux.ts";
+import { until } from "./live-server.ts";
 
 const test = suite("a Debian root", { testSeconds: 330 });
 const debian = requires("root", "libseccomp", "debootstrap", "debian-tree");
+const shell = requires("root", "libseccomp", "nft", "ip", "netadmin", "tmux", "debootstrap", "debian-tree");
 
 /** Of every name, kind, mode, owner, size, time and link. */
 function hash(path: string): string {
@@ -105,3 +109,27 @@ test("apt-get and dpkg install a package with OCI's default capabilities, in the
   }
   assert.is(hash(debianTree), before);
 });
+
+test(
+  "its shell in a terminal: prompt, name, ps, network, exit code, and all mounts of the host as before",
+  shell,
+  async () => {
+    enterWorld();
+    await using _out = await outsidePeer();
+    const mounts = () => readFileSync("/proc/self/mountinfo", "utf8");
+    const [before, tree] = [mounts(), hash(debianTree)];
+    using tmux = new Tmux({ podium: podiumScript });
+    tmux.line(`$podium sandbox -it --rootfs ${debianTree} --hostname box -- bash`);
+    await tmux.shows(/root@box:\/#$/);
+    tmux.line("clear; hostname; ps -e -o comm=; tty");
+    await tmux.shows(/(^|\n)box\nbash\nps\n\/dev\/pts\/0\nroot@box:\/#$/);
+    tmux.line(`clear; head -n1 < /dev/tcp/${outside.address}/80; hostname -I`);
+    await tmux.shows(new RegExp(`(^|\\n)(::ffff:)?${outside.host}\\n10\\.[^\\n]*\\nroot@box:/#$`));
+    tmux.line("exit 7");
+    await tmux.shows(/exit\n\$$/);
+    tmux.line("echo code $?");
+    await tmux.shows(/code 7\n\$$/);
+    await until("all mounts are as before", () => mounts() === before);
+    assert.is(hash(debianTree), tree);
+  },
+);

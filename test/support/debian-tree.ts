@@ -3,7 +3,7 @@ import { spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, renameSync, rmSync } from "node:fs";
 import { dirname } from "node:path";
 
-export const debianTree = "/var/cache/podium-test/bookworm-2";
+export const debianTree = "/var/cache/podium-test/bookworm-3";
 const longestMs = 240_000;
 
 /** null when the tree is there, else why it cannot be made. */
@@ -12,7 +12,7 @@ export function debianTreeProblem(): string | null {
   const unfinished = `${debianTree}.new`;
   rmSync(unfinished, { recursive: true, force: true });
   mkdirSync(dirname(debianTree), { recursive: true });
-  const args = ["--variant=minbase", "--include=python3-minimal", "bookworm", unfinished];
+  const args = ["--variant=minbase", "--include=procps,python3-minimal", "bookworm", unfinished];
   // timeout(1) ends what debootstrap has started too.
   const bounded = ["--kill-after=10", String(longestMs / 1000), "debootstrap", ...args];
   const { error, status, stdout } = spawnSync("timeout", bounded, { encoding: "utf8" });
