@@ -1,10 +1,13 @@
 // Copies between this machine and a job, for `cp`, `--upload` and `--download`: what was left out is told, how far it is shown
 // on a terminal.
+import { closeSync } from "node:fs";
 import { landingOf, topOf } from "../../sandbox/tree/landing.ts";
+import { openFolder, packTree } from "../../sandbox/tree/pack.ts";
 import { Unpacker } from "../../sandbox/tree/unpack.ts";
 import { formatSize } from "../../sandbox/units.ts";
 import type { Podium } from "../client/connect.ts";
 import { filesOf, putFiles, uploadFolder } from "../client/files.ts";
+import type { FilePiece } from "../jobs/kept-files.ts";
 import { CliError, tell } from "./failure.ts";
 
 const showEveryMs = 200;
@@ -58,33 +61,117 @@ export async function upload(podium: Podium, path: string, signal?: AbortSignal)
   }
 }
 
+/** Says whether somebody wants podium to end. */
+type Interrupted = () => boolean;
+
+/** What is in a folder of this machine, into the work folder of a sandbox of this machine. */
+export async function uploadHere(path: string, work: string, owner: number, interrupted: Interrupted): Promise<void> {
+  const meter = new Meter("upload");
+  try {
+    const folder = openFolder(path);
+    const { note } = meter;
+    const unpacker = new Unpacker({ folder: work, top: "", links: "any", owner, maxBytes: 0, maxEntries: 0, note });
+    try {
+      for await (const piece of unlessInterrupted(packTree(folder, ".", "files", note), interrupted)) {
+        unpacker.push(piece);
+        meter.progress(unpacker.bytes);
+      }
+      unpacker.finish();
+    } finally {
+      unpacker.close();
+      closeSync(folder);
+    }
+  } catch (error) {
+    throw localFailure(`--upload ${path}`, error);
+  } finally {
+    meter.end();
+  }
+}
+
 /** A job's file or folder `source`, to `target` on this machine, as cp(1) would put it. */
 export async function copyFromJob(podium: Podium, id: bigint, source: string, target: string): Promise<void> {
-  const meter = new Meter(`${id}:${source}`);
-  const { name, onlyContents } = topOf(source);
-  let bytes = 0;
-  let unpacker: Unpacker | null = null;
+  const landing = new LandingCopy(`${id}:${source}`, source, target);
   try {
-    for await (const piece of filesOf(podium, id, source, meter.note)) {
-      // Only now is it known that there is something to copy.
-      unpacker ??= new Unpacker({
-        ...landingOf(target, Buffer.from(name).toString("latin1"), onlyContents),
-        links: "inside",
-        maxBytes: 0,
-        maxEntries: 0,
-        note: meter.note,
-      });
-      unpacker.push(piece);
-      bytes += piece.length;
-      meter.progress(bytes);
-    }
+    for await (const piece of filesOf(podium, id, source, landing.note)) landing.push(piece);
+    landing.finish();
   } catch (error) {
     throw localFailure(target, error);
   } finally {
-    meter.end();
-    unpacker?.close();
+    landing.close();
   }
-  unpacker?.finish();
+}
+
+/** The same out of the work folder of a sandbox of this machine. */
+export async function copyFromHere(
+  pieces: Iterable<FilePiece>,
+  source: string,
+  target: string,
+  interrupted: Interrupted,
+): Promise<void> {
+  const landing = new LandingCopy(source, source, target);
+  try {
+    for await (const piece of unlessInterrupted(pieces, interrupted)) {
+      if ("note" in piece) landing.note(piece.note);
+      else landing.push(piece.tar);
+    }
+    landing.finish();
+  } catch (error) {
+    throw localFailure(target, error);
+  } finally {
+    landing.close();
+  }
+}
+
+/** Lets signals come in between. */
+async function* unlessInterrupted<T>(pieces: Iterable<T>, interrupted: Interrupted): AsyncGenerator<T> {
+  let breath = performance.now();
+  for (const piece of pieces) {
+    yield piece;
+    if (performance.now() - breath < showEveryMs) continue;
+    await new Promise(setImmediate);
+    if (interrupted()) throw new CliError("interrupted");
+    breath = performance.now();
+  }
+}
+
+/** A tar stream that comes in pieces, on its way to where cp(1) would put it. */
+class LandingCopy {
+  readonly #source: string;
+  readonly #target: string;
+  readonly #meter: Meter;
+  #bytes = 0;
+  #unpacker: Unpacker | null = null;
+
+  constructor(what: string, source: string, target: string) {
+    this.#meter = new Meter(what);
+    this.#source = source;
+    this.#target = target;
+  }
+
+  readonly note = (text: string): void => this.#meter.note(text);
+
+  /** Only with the first piece is it known that there is something to copy. */
+  push(piece: Buffer): void {
+    this.#unpacker ??= this.#open();
+    this.#unpacker.push(piece);
+    this.#bytes += piece.length;
+    this.#meter.progress(this.#bytes);
+  }
+
+  #open(): Unpacker {
+    const { name, onlyContents } = topOf(this.#source);
+    const landing = landingOf(this.#target, Buffer.from(name).toString("latin1"), onlyContents);
+    return new Unpacker({ ...landing, links: "inside", maxBytes: 0, maxEntries: 0, note: this.note });
+  }
+
+  finish(): void {
+    this.#unpacker?.finish();
+  }
+
+  close(): void {
+    this.#meter.end();
+    this.#unpacker?.close();
+  }
 }
 
 /** A file or folder of this machine into a job, as cp(1) would put it. */

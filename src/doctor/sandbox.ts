@@ -42,7 +42,11 @@ export async function jobCheck(): Promise<Check> {
     const seccomp = seccompPrograms({ kind: "default" }, { capabilities: [], writableGrants: false });
     const spec = specOf({ argv: ["true"] }, { defaultHostname: "doctor", network: { kind: "none" }, seccomp });
     const began = performance.now();
-    const { cause, exitCode, message } = await runLocally(spec, { ...noWish, mode: "none" });
+    const { cause, exitCode, message } = await runLocally(spec, {
+      network: { ...noWish, mode: "none" },
+      terminal: null,
+      work: null,
+    });
     if (cause !== "EXITED" || exitCode !== 0) return lacking("job", `${cause}: ${message}`, mend);
     return met("job", `a command ran in a sandbox, ${Math.round(performance.now() - began)} ms with all that it needs`);
   } catch (error) {

@@ -3,7 +3,7 @@
 import { chownSync, existsSync, mkdirSync, readdirSync, renameSync, rmSync, statSync } from "node:fs";
 import { join } from "node:path";
 import type { JobRequest } from "../../sandbox/request.ts";
-import { firstKeptId } from "./work.ts";
+import { firstKeptId } from "./work-grant.ts";
 
 /** `home` or `home/…`, in place of a path of the server. */
 const ownFolder = /^home(?=\/|$)/;

@@ -13,10 +13,8 @@ import { Exhausted, InvalidRequest } from "./errors.ts";
 import { Notes } from "./notes.ts";
 import type { CopyBounds } from "./policy.ts";
 import { discardTree } from "./trash.ts";
+import { firstKeptId, standInFor, withWorkFolder } from "./work-grant.ts";
 
-/** Unprivileged owner of what jobs leave on disk: above all ids that running jobs can have (id-ranges.ts). */
-export const firstKeptId = 0x80000000;
-const defaultTarget = "/work";
 /** An upload that no Start has named by then is removed. */
 const waitsMs = 10 * 60_000;
 const waitingAtMost = 8;
@@ -79,10 +77,7 @@ export class WorkFolders {
 
   /** The request with its work folder as the cwd, to be checked like any other grant. */
   prepare(request: JobRequest): JobRequest {
-    const target = request.cwd ?? defaultTarget;
-    // Stands for the folder of the job, which has no id yet: it is on the same disk.
-    const grant = { source: realpathSync(this.#data.jobs), target, writable: true };
-    return { ...request, cwd: target, grants: [grant, ...(request.grants ?? [])] };
+    return standInFor(request, realpathSync(this.#data.jobs)); // the job has no id yet
   }
 
   /** Makes the work folder of an accepted job: the upload, or an empty one. */
@@ -96,9 +91,7 @@ export class WorkFolders {
 
   /** What `prepare` made, with the job's own folder in it. */
   within(spec: SandboxSpec, id: number): SandboxSpec {
-    const [standIn, ...grants] = spec.grants;
-    if (standIn === undefined) throw new Error("a work folder was never prepared");
-    return { ...spec, grants: [{ ...standIn, source: workOf(join(standIn.source, String(id))) }, ...grants] };
+    return withWorkFolder(spec, workOf(join(spec.grants[0]?.source ?? "", String(id))));
   }
 
   close(): void {

@@ -8,10 +8,12 @@ import type { ExitRecord, SandboxSpec, TerminalSize } from "../../sandbox/spec.t
 import { O_NONBLOCK, O_RDONLY } from "../../sandbox/sys/descriptors.ts";
 import { idLocks, StartFailedError, ZygoteClient } from "../../sandbox/zygote/client.ts";
 import type { NetworkWish } from "../jobs/network-request.ts";
+import { withWorkFolder } from "../jobs/work-grant.ts";
 import { openLocalNetwork } from "./network.ts";
 import { makeScratchData, removeScratchData, type ScratchData } from "./scratch-data.ts";
 import { ForwardedSignals } from "./signals.ts";
-import { copyOut, type Loss, StandardInput } from "./streams.ts";
+import { copyOut, StandardInput } from "./streams.ts";
+import { makeLocalWork, type WorkSteps } from "./work.ts";
 
 const job = "1";
 
@@ -19,33 +21,65 @@ const job = "1";
 export interface OwnTerminal extends Disposable {
   /** From here on keys are bytes; tells the present size and each new one. */
   enter(resized: (size: TerminalSize) => void): void;
+  /** What the job is about to show. */
+  note(bytes: Buffer): void;
+}
+
+/** What goes with the job; `work` is there when the request was prepared for it (work.ts). */
+export interface LocalWishes {
+  readonly network: NetworkWish;
+  readonly terminal: OwnTerminal | null;
+  readonly work: WorkSteps | null;
 }
 
 /**
  * Runs to the end and says how it ended; a failed start is an ExitRecord too. Nothing is left behind. Throws when the
  * host cannot have it so, or when output or input was lost.
  */
-export async function runLocally(
-  spec: SandboxSpec,
-  wish: NetworkWish,
-  terminal: OwnTerminal | null = null,
-): Promise<ExitRecord> {
-  using _ = terminal;
+export async function runLocally(asked: SandboxSpec, wishes: LocalWishes): Promise<ExitRecord> {
+  using terminal = wishes.terminal;
   using signals = new ForwardedSignals();
   const data = await makeScratchData();
   try {
-    const disks = disksOf(spec);
-    checkRequest({ name: job, limits: spec.limits, disks }, data.cgroup.unenforceable);
-    tryFurtherLimits(data.cgroup, spec.limits);
-    const [network, zygote] = await prepare(data, spec, wish);
-    try {
-      return await new LocalJob(zygote, data, network.within(spec), disks).run(signals, terminal);
-    } finally {
-      await zygote.close();
-      await network.close();
-    }
+    const run = (spec: SandboxSpec) => runIn(data, spec, wishes.network, terminal, signals);
+    return await (wishes.work === null ? run(asked) : runWithWork(data, asked, wishes.work, signals, run));
   } finally {
     removeScratchData(data);
+  }
+}
+
+async function runWithWork(
+  data: ScratchData,
+  asked: SandboxSpec,
+  work: WorkSteps,
+  signals: ForwardedSignals,
+  run: (spec: SandboxSpec) => Promise<ExitRecord>,
+): Promise<ExitRecord> {
+  const folder = makeLocalWork(data.folder);
+  const interrupted = () => signals.pending;
+  await work.fill(folder, interrupted);
+  const record = await run(withWorkFolder(asked, folder));
+  signals.hold();
+  if (record.startedAtMs > 0) await work.collect(folder, interrupted);
+  return record;
+}
+
+async function runIn(
+  data: ScratchData,
+  spec: SandboxSpec,
+  wish: NetworkWish,
+  terminal: OwnTerminal | null,
+  signals: ForwardedSignals,
+): Promise<ExitRecord> {
+  const disks = disksOf(spec);
+  checkRequest({ name: job, limits: spec.limits, disks }, data.cgroup.unenforceable);
+  tryFurtherLimits(data.cgroup, spec.limits);
+  const [network, zygote] = await prepare(data, spec, wish);
+  try {
+    return await new LocalJob(zygote, data, network.within(spec), disks).run(signals, terminal);
+  } finally {
+    await zygote.close();
+    await network.close();
   }
 }
 
@@ -84,10 +118,12 @@ class LocalJob {
     const fifos = names.map((name) => ({ name, fd: this.#openOutput(name) }));
     const failure = await this.#start();
     if (failure !== null) return failure;
+    using input = new StandardInput();
+    using _ = terminal; // as it was, before its stdin is closed, and for whatever is said from here on
     const { output } = this.#spec;
-    const outputs = fifos.map(({ fd, name }) => copyOut(fd, name, output));
-    const inputLoss = await this.#attend(signals, terminal);
-    const lost = [inputLoss, ...(await Promise.all(outputs))].find((loss) => loss !== null);
+    const outputs = fifos.map(({ fd, name }) => copyOut(fd, name, output, terminal));
+    await this.#attend(signals, terminal, input);
+    const lost = [input.loss, ...(await Promise.all(outputs))].find((loss) => loss !== null);
     if (lost !== undefined) throw new Error(lost);
     return readRecord(this.#data) ?? lostRecord();
   }
@@ -110,9 +146,8 @@ class LocalJob {
   }
 
   /** Hands signals and stdin on until init has ended; its connection tells, also when the zygote has died. */
-  async #attend(signals: ForwardedSignals, terminal: OwnTerminal | null): Promise<Loss> {
+  async #attend(signals: ForwardedSignals, terminal: OwnTerminal | null, input: StandardInput): Promise<void> {
     const client = await connect(this.#data.jobFolder);
-    const input = new StandardInput();
     if (client !== null) {
       // Not events.once: it rejects on "error", which a reset by an init that is through is.
       const ended = new Promise((resolve) => client.socket.once("close", resolve));
@@ -120,12 +155,12 @@ class LocalJob {
       terminal?.enter((size) => client.resize(size));
       const feeder = this.#spec.stdin === "stream" ? await connect(this.#data.jobFolder) : null;
       if (feeder !== null) input.feed(feeder);
+      else if (terminal !== null) input.watch();
       await ended;
+      input.stop();
       feeder?.close();
     }
     await this.#gone;
-    input.close();
-    return input.loss;
   }
 }
 

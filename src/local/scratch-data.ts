@@ -21,6 +21,7 @@ import { close, O_CREAT, O_RDWR, open, tryLockByte } from "../../sandbox/sys/des
 import { isGone } from "../../sandbox/sys/errors.ts";
 import { makeFifo } from "../../sandbox/sys/mounts.ts";
 import { removeLocalNetwork } from "./network.ts";
+import { removeLocalWork } from "./work.ts";
 
 const runFolder = "/run/podium";
 const prefix = "local-";
@@ -92,7 +93,8 @@ function openLock(folder: string, flags: number): number | null {
 export function removeScratchData({ folder, lock }: Claim): void {
   try {
     const plan = readPlan(folder);
-    if (plan === null || removeGroups(plan)) rmSync(folder, { recursive: true, force: true });
+    const isOver = plan === null || removeGroups(plan);
+    if (isOver && removeLocalWork(folder)) rmSync(folder, { recursive: true, force: true });
   } finally {
     close(lock);
   }

@@ -25,6 +25,16 @@ export class ForwardedSignals implements Disposable {
     for (const number of this.#early.splice(0)) client.signal(number);
   }
 
+  /** Somebody wants podium to end, and there is no command that it could be told. */
+  get pending(): boolean {
+    return this.#early.length > 0;
+  }
+
+  /** The command has ended. */
+  hold(): void {
+    this.#client = null;
+  }
+
   [Symbol.dispose](): void {
     for (const name of forwarded) process.off(name, this.#take);
   }

@@ -72,7 +72,7 @@ function processes(): string[] {
 }
 
 function files(): string[] {
-  const temporary = [...new Set(["/tmp", tmpdir()])].flatMap((folder) =>
+  const temporary = [...new Set(["/tmp", "/var/tmp", tmpdir()])].flatMap((folder) =>
     namesIn(folder).map((name) => join(folder, name)),
   );
   return [

@@ -10,8 +10,8 @@ import type {
   UploadResponse,
 } from "../../gen/podium.ts";
 import { Interrupted, InvalidRequest } from "../../jobs/errors.ts";
-import type { FilePiece } from "../../jobs/job-files.ts";
 import type { Caller, Jobs } from "../../jobs/jobs.ts";
+import type { FilePiece } from "../../jobs/kept-files.ts";
 import { type CallContext, callEnd, callerOf, type Send, streaming, told } from "../calls.ts";
 
 export function filesService(jobs: Jobs, context: CallContext): FilesServer {
