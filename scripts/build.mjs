@@ -3,6 +3,7 @@
 import { spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { dirname, join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
 
@@ -193,7 +194,8 @@ async function warmUp(build) {
   try {
     const args = [outfile, commandLines.client, commandLines.host];
     const { status, signal, stderr } = spawnSync(process.execPath, args, {
-      env: { ...process.env, NODE_OPTIONS: "" }, // a flag of V8 would make a cache that fits under the same flag alone
+      // Nothing of the caller's: PODIUM_SERVER is not meant here, and a V8 flag would make a cache for that flag alone.
+      env: { PATH: process.env.PATH ?? "", TMPDIR: tmpdir() },
       encoding: "utf8",
       stdio: ["ignore", "ignore", "pipe"],
       timeout: 120_000,
