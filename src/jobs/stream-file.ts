@@ -1,12 +1,15 @@
-// One output stream of a job on disk, read piece by piece: each of whole UTF-8 characters, gaps told and stepped over.
+// One output stream of a job on disk, given piece by piece: each of whole UTF-8 characters, gaps told and stepped over.
 import { type FileHandle, open } from "node:fs/promises";
 import { type LogGap, readGap } from "./log-gap.ts";
 import { wholeCharacters } from "./utf8.ts";
 
 /** One message carries at most this much. */
 const pieceBytes = 64 * 1024;
+/** So much is read at a time: a wait for the disk's thread, and two looks for a gap, for many messages. */
+const readBytes = 1024 * 1024;
 const longestTail = 3;
 const nothing = Buffer.alloc(0);
+const nothingRead: Read = { offset: 0, bytes: nothing, gapAt: Number.POSITIVE_INFINITY };
 
 export interface StreamPiece {
   readonly offset: number;
@@ -15,10 +18,19 @@ export interface StreamPiece {
   readonly gap: number;
 }
 
+/** Bytes of the file in memory, all of them output: whether there was a gap was looked at after they had been read. */
+interface Read {
+  readonly offset: number;
+  readonly bytes: Buffer;
+  /** Where the next gap begins. */
+  readonly gapAt: number;
+}
+
 export class StreamFile implements AsyncDisposable {
   readonly #path: string;
   readonly #file: FileHandle;
   #next: number;
+  #read = nothingRead;
   /** Stepped over and not told yet. */
   #gap = 0;
 
@@ -47,16 +59,37 @@ export class StreamFile implements AsyncDisposable {
    */
   async read(to: number, last: boolean): Promise<StreamPiece | null> {
     for (;;) {
+      if (!this.#holdsNext(to) && !(await this.#readOn(to))) return last ? this.#take(nothing) : null;
+      const { offset, bytes, gapAt } = this.#read;
+      const from = this.#next;
+      const held = bytes.subarray(from - offset, Math.min(from + pieceBytes, to) - offset);
+      const piece = this.#pieceOf(held, gapAt - from, last && from + held.length === to);
+      if (piece !== null || this.#next === from) return piece;
+    }
+  }
+
+  /** Whether a piece can be made of what was read. The beginning of a character at its end is read again, with the rest. */
+  #holdsNext(to: number): boolean {
+    const { offset, bytes, gapAt } = this.#read;
+    const end = offset + bytes.length;
+    const left = end - this.#next;
+    return this.#next < to && left > 0 && (left > longestTail || end >= Math.min(to, gapAt));
+  }
+
+  /** Reads what comes next, steps over a gap; false when nothing of `to` is left. */
+  async #readOn(to: number): Promise<boolean> {
+    this.#read = nothingRead; // a follower that waits keeps no memory
+    for (;;) {
       const before = readGap(this.#path);
       if (isIn(before, this.#next)) this.#skipTo(before.end);
-      const end = Math.min(to, this.#next + pieceBytes, begins(before, this.#next));
-      if (end <= this.#next) return last ? this.#take(nothing) : null;
+      const end = Math.min(to, this.#next + readBytes, begins(before, this.#next));
+      if (end <= this.#next) return false;
       const bytes = await this.#bytes(end - this.#next);
       const gap = readGap(this.#path); // what has been freed meanwhile may have been read as zeros
       if (isIn(gap, this.#next)) continue;
-      const from = this.#next;
-      const piece = this.#pieceOf(bytes, begins(gap, from) - from, last && end === to);
-      if (piece !== null || this.#next === from) return piece;
+      const gapAt = begins(gap, this.#next);
+      this.#read = { offset: this.#next, bytes: bytes.subarray(0, gapAt - this.#next), gapAt };
+      return true;
     }
   }
 

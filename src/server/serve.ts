@@ -7,7 +7,6 @@ import {
   FilesService,
   InfoService,
   JobsService,
-  LoggerService,
   NetworkService,
   SessionService,
   StarterService,
@@ -26,6 +25,7 @@ import { type Config, policyOf } from "./config.ts";
 import { governanceOf } from "./config-governance.ts";
 import { MutualTls } from "./credentials.ts";
 import { openServerLog, type ServerLog } from "./log.ts";
+import { loggerDefinition } from "./log-message.ts";
 import { filesService } from "./services/files.ts";
 import { health } from "./services/health.ts";
 import { infoService } from "./services/info.ts";
@@ -111,7 +111,7 @@ function addServices(server: Server, jobs: Jobs, context: CallContext, { config,
   server.addService(StarterService, starter(jobs, context));
   server.addService(StopperService, stopper(jobs, context));
   server.addService(StatusService, statusService(jobs, context));
-  server.addService(LoggerService, logger(jobs, context));
+  server.addService(loggerDefinition, logger(jobs, context));
   server.addService(JobsService, jobsService(jobs, context));
   server.addService(SessionService, session(jobs, context));
   server.addService(NetworkService, networkService(jobs, context));
