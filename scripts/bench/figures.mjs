@@ -13,16 +13,28 @@ export function ratio(a, b) {
   return round(a / b);
 }
 
-/** One line of a result: what was measured, the figure, its bar, and whether it was reached; `bar` null = no bar. */
-export function line(part, what, value, { unit = "", bar = null, atLeast = false } = {}) {
+/**
+ * One line of a result: what was measured, the figure, its bar, and whether it was reached; `bar` null = no bar. `of`: the
+ * figures that it is the median (or a percentile) of, for its min and max.
+ */
+export function line(part, what, value, { unit = "", bar = null, atLeast = false, of = null } = {}) {
   const reached = bar === null ? null : atLeast ? value >= bar : value <= bar;
-  return { part, what, value: round(value), unit, bar, atLeast, reached };
+  const { min = null, max = null } = of ?? {};
+  return { part, what, value: round(value), min, max, unit, bar, atLeast, reached };
+}
+
+/** The median of samples, with their min and max. */
+export function medianLine(part, what, samples, options) {
+  const of = figures(samples);
+  return line(part, what, of.median, { ...options, of });
 }
 
 export function printLines(lines) {
   const width = Math.max(...lines.map(({ part, what }) => part.length + what.length)) + 4;
-  for (const { part, what, value, unit, bar, atLeast, reached } of lines) {
+  for (const { part, what, value, min, max, unit, bar, atLeast, reached } of lines) {
+    const range = min === null ? "" : `${min} to ${max}`;
     const aim = bar === null ? "" : `  bar ${atLeast ? ">=" : "<="} ${bar}: ${reached ? "reached" : "not reached"}`;
-    process.stdout.write(`${`${part}: ${what}`.padEnd(width)}${`${value} ${unit}`.padStart(14)}${aim}\n`);
+    const figure = `${`${part}: ${what}`.padEnd(width)}${`${value} ${unit}`.padStart(14)}  ${range.padEnd(20)}${aim}`;
+    process.stdout.write(`${figure.trimEnd()}\n`);
   }
 }

@@ -1,7 +1,7 @@
 // What jobs that only wait cost the others, and the memory of each: 0, 100 and 1,000 of them.
 import { readFileSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
-import { figures, line } from "./figures.mjs";
+import { figures, line, medianLine } from "./figures.mjs";
 
 const counts = [0, 100, 1000];
 const starts = 31;
@@ -27,13 +27,13 @@ function ownKib(server, zygote) {
   return [server, zygote, ...inits].reduce((sum, pid) => sum + figuresOf(pid), 0);
 }
 
-async function medianStart(server) {
+async function startTimes(server) {
   const samples = [];
   for (let i = 0; i < starts; i++) {
     await sleep(50);
     samples.push((await server.run()).answered);
   }
-  return figures(samples).median;
+  return samples;
 }
 
 async function startIdle(server, count) {
@@ -61,8 +61,9 @@ export async function idle({ server }) {
       lines.push(
         line("idle", `memory for each of ${count} idle jobs`, (used - before) / count / 1024, { unit: "MiB", bar: 2 }),
       );
-    medians.push(await medianStart(server));
-    lines.push(line("idle", `Start answered with ${count} idle jobs, median`, medians.at(-1), { unit: "ms" }));
+    const samples = await startTimes(server);
+    medians.push(figures(samples).median);
+    lines.push(medianLine("idle", `Start answered with ${count} idle jobs, median`, samples, { unit: "ms" }));
   }
   lines.push(line("idle", "Start with 1,000 idle jobs to none", medians.at(-1) / medians[0], { bar: 1.3 }));
   await server.host.stopJobs();

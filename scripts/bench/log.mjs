@@ -3,9 +3,12 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { built } from "./built.mjs";
-import { figures, line } from "./figures.mjs";
+import { figures, line, medianLine } from "./figures.mjs";
 
 const mebibytes = 256;
+/** Followers at once, and how much each of them reads. */
+const followers = [1, 10, 100];
+const followedMebibytes = 16;
 const chunk = Buffer.alloc(64 << 10, "x");
 const rounds = 3;
 const ticks = 150;
@@ -67,8 +70,8 @@ async function streamed(server) {
   }
   const [one, two] = [figures(ours).median, figures(theirs).median];
   return [
-    line("log", "podium, median", one, { unit: "MB/s" }),
-    line("log", "bare grpc-js stream, median", two, { unit: "MB/s" }),
+    medianLine("log", "podium, median", ours, { unit: "MB/s" }),
+    medianLine("log", "bare grpc-js stream, median", theirs, { unit: "MB/s" }),
     line("log", "podium to bare stream", one / two, { bar: 0.85, atLeast: true }),
   ];
 }
@@ -83,13 +86,35 @@ async function latency(server) {
     const nowMs = performance.timeOrigin + performance.now();
     for (const stamp of bytes.toString().trim().split("\n")) samples.push(nowMs - Number(stamp) / 1e6);
   }
-  const { median, p99 } = figures(samples);
+  const of = figures(samples);
   return [
-    line("log", "write in the job to bytes in the client, median", median, { unit: "ms" }),
-    line("log", "write in the job to bytes in the client, p99", p99, { unit: "ms", bar: 5 }),
+    medianLine("log", "write in the job to bytes in the client, median", samples, { unit: "ms" }),
+    line("log", "write in the job to bytes in the client, p99", of.p99, { unit: "ms", bar: 5, of }),
   ];
 }
 
+/** All of them together: what one has is shared by many, as is the processor. */
+async function followed(server) {
+  const { followLogs } = await built("src/client/logs.js");
+  const id = await server.start(["sh", "-c", `head -c ${followedMebibytes << 20} /dev/zero | tr '\\0' x`]);
+  await server.wait(id);
+  const follow = async () => {
+    let bytes = 0;
+    for await (const piece of followLogs(server.podium, id, { stream: "stdout" })) bytes += piece.bytes.length;
+    if (bytes !== followedMebibytes << 20) throw new Error(`only ${bytes} bytes of the log came`);
+    return bytes;
+  };
+  const lines = [];
+  for (const count of followers) {
+    const from = performance.now();
+    const bytes = await Promise.all(Array.from({ length: count }, follow));
+    const seconds = (performance.now() - from) / 1000;
+    const rate = bytes.reduce((sum, each) => sum + each, 0) / 1e6 / seconds;
+    lines.push(line("log", `${count} followers of one log, together`, rate, { unit: "MB/s" }));
+  }
+  return lines;
+}
+
 export async function log({ server }) {
-  return { rows: [], lines: [...(await streamed(server)), ...(await latency(server))] };
+  return { rows: [], lines: [...(await streamed(server)), ...(await followed(server)), ...(await latency(server))] };
 }

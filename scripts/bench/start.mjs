@@ -1,6 +1,7 @@
 // What starting one job costs, beside what else starts a program, all by turns: whatever else the machine does hits all alike.
 import { setTimeout as sleep } from "node:timers/promises";
 import { figures, line, ratio } from "./figures.mjs";
+import { floor } from "./floor.mjs";
 import { zygote } from "./podium.mjs";
 
 /** How often each is measured, how many times in a row, and after which pause before each. */
@@ -35,39 +36,54 @@ function rowsOf(mode, samples) {
   });
 }
 
-/** Median of an empty call, which is what the wire costs. */
-async function emptyCall(server) {
-  const samples = [];
-  for (let i = 0; i < 60; i++) {
+/** An empty call, which is what the wire costs, as one more that is measured by turns. */
+function emptyCall(server) {
+  const run = async () => {
     const from = performance.now();
     await server.call();
-    samples.push(performance.now() - from);
+    return { total: performance.now() - from };
+  };
+  return { name: "empty call over mTLS", run };
+}
+
+/** The ratios that have bars, of one mode. */
+function ratiosOf(mode, median, { server, alone, bottom, empty }) {
+  const bwrap = median("bwrap --unshare-all true");
+  const answered = median(`${server.name}: exec'd`) - median(empty.name);
+  const lines = [];
+  if (bottom.run !== null) {
+    const over = answered / median(bottom.name);
+    lines.push(line("start", `Start answered without the wire to the floor, ${mode}`, over, { bar: 1 }));
   }
-  return figures(samples).median;
+  if (bwrap === undefined) return lines;
+  const over = ratio(median(server.name), bwrap);
+  const reaped = ratio(median(alone.name), bwrap);
+  return [
+    ...lines,
+    line("start", `Start to outcome over mTLS to bwrap, ${mode}`, over, { bar: 1 }),
+    line("start", `zygote, start to reaped to bwrap, ${mode}`, reaped, { bar: 2 }),
+  ];
 }
 
 /** Rows of milliseconds for the table and the picture, and lines with the bars. */
 export async function start({ folder, server, peers }) {
   const alone = await zygote(folder);
+  const bottom = await floor(folder);
+  const empty = emptyCall(server);
   try {
     await sleep(settleMs);
-    const all = [...peers, alone, server];
+    const all = [bottom, ...peers, alone, server, empty].filter(({ run }) => run !== null);
     for (let i = 0; i < warmUps; i++) for (const one of all) if (!one.slow) await one.run();
-    const rows = [];
-    for (const mode of modes) rows.push(...rowsOf(mode, await measure(mode, all)));
-    const lines = [line("start", "empty unary call, median", await emptyCall(server), { unit: "ms" })];
-    for (const { name: mode } of modes) {
-      const median = (name) => rows.find((row) => row.mode === mode && row.name === name)?.median;
-      const bwrap = median("bwrap --unshare-all true");
-      if (bwrap === undefined) continue;
-      const over = ratio(median(server.name), bwrap);
-      lines.push(line("start", `Start to outcome over mTLS to bwrap, ${mode}`, over, { bar: 1 }));
-      lines.push(
-        line("start", `zygote, start to reaped to bwrap, ${mode}`, ratio(median(alone.name), bwrap), { bar: 2 }),
-      );
+    const [rows, lines] = [[], []];
+    for (const mode of modes) {
+      rows.push(...rowsOf(mode, await measure(mode, all)));
+      const median = (name) => rows.find((row) => row.mode === mode.name && row.name === name)?.median;
+      lines.push(...ratiosOf(mode.name, median, { server, alone, bottom, empty }));
     }
-    return { rows, lines };
+    const missing = bottom.run === null ? [`${bottom.name}: does not run on this host; see above`] : [];
+    return { rows, lines, missing };
   } finally {
+    await bottom.close();
     await alone.close();
   }
 }
