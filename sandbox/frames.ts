@@ -10,17 +10,25 @@ const headerBytes = 5;
 export const maxPayloadBytes = 16 << 20;
 
 export function encodeFrame(type: number, payload: Uint8Array): Buffer {
-  if (payload.length > maxPayloadBytes)
-    throw new RangeError(`frame payload of ${payload.length} bytes: at most ${maxPayloadBytes}`);
-  const frame = Buffer.allocUnsafe(headerBytes + payload.length);
-  frame.writeUInt32LE(payload.length, 0);
-  frame.writeUInt8(type, 4);
+  const frame = emptyFrame(type, payload.length);
   frame.set(payload, headerBytes);
   return frame;
 }
 
 export function encodeJson(type: number, value: unknown): Buffer {
-  return encodeFrame(type, Buffer.from(JSON.stringify(value)));
+  const text = JSON.stringify(value);
+  const frame = emptyFrame(type, Buffer.byteLength(text));
+  frame.write(text, headerBytes);
+  return frame;
+}
+
+function emptyFrame(type: number, payloadBytes: number): Buffer {
+  if (payloadBytes > maxPayloadBytes)
+    throw new RangeError(`frame payload of ${payloadBytes} bytes: at most ${maxPayloadBytes}`);
+  const frame = Buffer.allocUnsafe(headerBytes + payloadBytes);
+  frame.writeUInt32LE(payloadBytes, 0);
+  frame.writeUInt8(type, 4);
+  return frame;
 }
 
 export class FrameError extends Error {

@@ -155,12 +155,12 @@ export class Executor {
       const control = await this.#connect(folder);
       if (control === "killed") break;
       if (control !== null) {
-        control.socket.once("close", () => this.#ended(job));
+        control.socket.once("close", () => this.#endedSomehow(job));
         return;
       }
       await setTimeout(lookEveryMs); // about to make its socket, or past it and about to write its record
     }
-    this.#ended(job);
+    this.#endedSomehow(job);
   }
 
   /** null: the job has no supervisor, or not yet. */
@@ -245,10 +245,12 @@ export class Executor {
       ...usualFilter(),
     });
     writeFileSync(zygotePid, `${zygote.pid}\n`, { mode: 0o600 });
-    for (const event of ["ended", "gone"] as const) {
-      zygote.on(event, (job: string) => setImmediate(() => this.#ended(job))); // its start is answered first
-    }
-    zygote.on("gone", (_, group) => this.#removeLeftGroup(group));
+    // A start is answered before its end. Whoever says `ended` has removed its group; `gone`, which follows, looks again.
+    zygote.on("ended", (job) => setImmediate(() => this.#ended(job)));
+    zygote.on("gone", (job, group) => {
+      this.#removeLeftGroup(group);
+      setImmediate(() => this.#ended(job));
+    });
     zygote.once("exit", () => this.#zygoteDied());
     this.#zygote = zygote;
     return zygote;
@@ -264,11 +266,16 @@ export class Executor {
     this.#readyZygote().catch(() => {}); // the next start tries again and says why
   }
 
+  /** Its supervisor may have been killed. */
+  #endedSomehow(job: string): void {
+    if (!this.#closed && this.#running.has(job)) this.#removeLeftGroup(this.#groupOf(job));
+    this.#ended(job);
+  }
+
   #ended(job: string): void {
     const running = this.#running.get(job);
     if (this.#closed || running === undefined) return;
     this.#running.delete(job);
-    this.#removeLeftGroup(running.group);
     running.onEnd();
   }
 

@@ -4,7 +4,7 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, s
 import { join } from "node:path";
 import type { ExitRecord, Limits, OutputLimit } from "../../sandbox/spec.ts";
 import type { JobNetwork } from "./job-networks.ts";
-import type { ReadyFolders } from "./ready-folders.ts";
+import { fillFile, type ReadyFolders } from "./ready-folders.ts";
 
 /** What is known of a job from the moment it was accepted. */
 export interface JobMeta {
@@ -44,8 +44,8 @@ export type StreamName = (typeof streams)[number];
 
 /**
  * Makes the folder of an accepted job, state RUNNING. `queued` is what it needs to start later, also by another server; null
- * where it starts at once. On failure nothing of it is left. `job.json` comes last: without it the folder is half made, and
- * the next server removes it.
+ * where it starts at once. On failure nothing of it is left. `job.json` comes last: while it is empty or not there the
+ * folder is half made, and the next server removes it.
  */
 export function createJobFolder(
   folder: string,
@@ -62,7 +62,7 @@ export function createJobFolder(
       for (const stream of streams) writeFileSync(join(folder, stream), "", { mode: 0o600 });
       writeFileSync(join(folder, "state"), "RUNNING\n", { mode: 0o600 });
     }
-    writeFileSync(join(folder, "job.json"), `${JSON.stringify(meta)}\n`, { mode: 0o600 });
+    fillFile(join(folder, "job.json"), `${JSON.stringify(meta)}\n`);
   } catch (error) {
     removeJobFolder(folder);
     throw error;
@@ -117,7 +117,7 @@ const networkFile = "network.json";
 
 /** Written before anything of the job runs. */
 export function keepNetwork(folder: string, network: JobNetwork): void {
-  writeFileSync(join(folder, networkFile), `${JSON.stringify(network)}\n`, { mode: 0o600 });
+  fillFile(join(folder, networkFile), `${JSON.stringify(network)}\n`);
 }
 
 /** null: the job has no network of its own. */

@@ -1,8 +1,9 @@
 // What further commands of a job need to know of it: `program.json` of its folder, there while the job runs. Its environment
 // may hold secrets, and is gone with it.
-import { readFileSync, rmSync, writeFileSync } from "node:fs";
+import { readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import type { ProgramSpec, SandboxSpec } from "../../sandbox/spec.ts";
+import { fillFile } from "./ready-folders.ts";
 
 export interface KeptProgram extends Omit<ProgramSpec, "argv" | "stdin" | "terminal"> {
   /** It brought a root of its own. */
@@ -17,7 +18,7 @@ function fileOf(folder: string): string {
 export function keepProgram(folder: string, spec: SandboxSpec): void {
   const { env, cwd, user, capabilities, seccomp, callNames, rootfs } = spec;
   const kept: KeptProgram = { env, cwd, user, capabilities, seccomp, callNames, ownRoot: rootfs !== null };
-  writeFileSync(fileOf(folder), JSON.stringify(kept), { mode: 0o600 });
+  fillFile(fileOf(folder), JSON.stringify(kept));
 }
 
 /** null: an older podium started the job, or it has just ended. */

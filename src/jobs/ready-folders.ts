@@ -1,12 +1,25 @@
 // Job folders made ahead of time. Making a file costs a journalled disk about as much as all else that the server does for a
-// Start, so the files that every job has are there already, empty; a Start renames the folder into place and writes job.json.
-import { mkdirSync, renameSync, rmSync } from "node:fs";
+// Start, so the files that every job has are there already, empty; a Start renames the folder into place and fills some.
+import {
+  closeSync,
+  constants,
+  fstatSync,
+  ftruncateSync,
+  mkdirSync,
+  openSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { mkdir, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout } from "node:timers/promises";
 
-/** What a folder made ahead holds: name and content. Init opens the last five and finds them there or makes them. */
+/** What a folder made ahead holds: name and content. Each is found there by whoever writes it, or made; empty says nothing. */
 const files = [
+  ["job.json", ""],
+  ["network.json", ""],
+  ["program.json", ""],
   ["stdout", ""],
   ["stderr", ""],
   ["state", "RUNNING\n"],
@@ -19,8 +32,10 @@ const files = [
 
 /** A burst of more makes its folders itself. */
 const most = 32;
-/** So that a Start comes before the folders of later ones. */
-const patienceMs = 20;
+/** Folders are made when no Start has taken one for so long: they would compete with its job for a processor. */
+const quietMs = 40;
+/** So few do not wait for that. */
+const few = 8;
 
 /** @public scripts/bench measures a zygote with such folders. */
 export async function makeReadyFolder(folder: string): Promise<void> {
@@ -28,10 +43,26 @@ export async function makeReadyFolder(folder: string): Promise<void> {
   for (const [name, text] of files) await writeFile(join(folder, name), text, { mode: 0o600 });
 }
 
+/**
+ * Writes a whole file of a job folder, made ahead or not. One that is there is not cut first: ext4 sends a file that was
+ * emptied and written again to the disk when it is closed, and whoever removes it waits for that.
+ */
+export function fillFile(path: string, text: string): void {
+  const file = openSync(path, constants.O_WRONLY | constants.O_CREAT, 0o600);
+  try {
+    writeFileSync(file, text);
+    const length = Buffer.byteLength(text);
+    if (fstatSync(file).size > length) ftruncateSync(file, length);
+  } finally {
+    closeSync(file);
+  }
+}
+
 export class ReadyFolders {
   readonly #path: string;
   readonly #ready: string[] = [];
   #made = 0;
+  #takenMs = performance.now();
   #filling = false;
   #closed = false;
 
@@ -50,6 +81,7 @@ export class ReadyFolders {
   /** Makes `folder` out of one that is ready; false when there is none. Throws when it cannot be renamed. */
   take(folder: string): boolean {
     const ready = this.#ready.pop();
+    this.#takenMs = performance.now();
     void this.#fill();
     if (ready === undefined) return false;
     renameSync(ready, folder);
@@ -65,19 +97,31 @@ export class ReadyFolders {
   async #fill(): Promise<void> {
     if (this.#filling || this.#closed) return;
     this.#filling = true;
-    await setTimeout(patienceMs, undefined, { ref: false });
-    while (!this.#closed && this.#ready.length < most) {
-      this.#made += 1;
-      const folder = join(this.#path, String(this.#made));
-      try {
-        await makeReadyFolder(folder);
-        this.#ready.push(folder);
-      } catch {
-        await rm(folder, { recursive: true, force: true }).catch(() => {});
-        break;
-      }
-    }
+    do await this.#quiet();
+    while (!this.#closed && this.#ready.length < most && (await this.#make()));
     this.#filling = false;
     if (this.#closed) await rm(this.#path, { recursive: true, force: true }).catch(() => {}); // one was being made
+  }
+
+  async #quiet(): Promise<void> {
+    for (;;) {
+      const leftMs = this.#takenMs + quietMs - performance.now();
+      if (this.#closed || leftMs <= 0 || (this.#made > 0 && this.#ready.length < few)) return;
+      await setTimeout(leftMs, undefined, { ref: false });
+    }
+  }
+
+  /** False: it cannot be made. */
+  async #make(): Promise<boolean> {
+    this.#made += 1;
+    const folder = join(this.#path, String(this.#made));
+    try {
+      await makeReadyFolder(folder);
+      this.#ready.push(folder);
+      return true;
+    } catch {
+      await rm(folder, { recursive: true, force: true }).catch(() => {});
+      return false;
+    }
   }
 }

@@ -101,11 +101,10 @@ export class Starts {
     await this.#admission.check(caller.user, limits);
     const now = this.#admission.enter(caller.user, limits, wanted.wait) === "now";
     const job = await this.#accepted(caller, wanted, checked, now);
-    const started = now
+    accepted(job); // written down before anything of it runs
+    await (now
       ? this.#launch(job, checked)
-      : this.#queue.wait(job, () => this.#launchQueued(job, wanted.network, () => checked));
-    accepted(job);
-    await started;
+      : this.#queue.wait(job, () => this.#launchQueued(job, wanted.network, () => checked)));
     return job;
   }
 

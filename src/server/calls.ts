@@ -36,9 +36,10 @@ type Cancellable = Pick<EventEmitter, "on"> & { readonly cancelled: boolean };
 export function callEnd(call: Cancellable, { ending }: CallContext): CallEnd {
   const over = new AbortController();
   let gone = false;
+  let done = false;
   const leave = () => {
     gone = true;
-    over.abort();
+    if (!done) over.abort(); // grpc-js tells the same of each call that has ended well, and an abort is dear
   };
   call.on("cancelled", leave);
   call.on("error", leave);
@@ -51,7 +52,10 @@ export function callEnd(call: Cancellable, { ending }: CallContext): CallEnd {
     get gone() {
       return gone;
     },
-    [Symbol.dispose]: () => ending.removeEventListener("abort", end),
+    [Symbol.dispose]: () => {
+      done = true;
+      ending.removeEventListener("abort", end);
+    },
   };
 }
 

@@ -23,9 +23,11 @@ import type { CallContext } from "./calls.ts";
 import { CertificateCare } from "./certificate-care.ts";
 import { type Config, policyOf } from "./config.ts";
 import { governanceOf } from "./config-governance.ts";
+import { rememberCertificates } from "./connections.ts";
 import { MutualTls } from "./credentials.ts";
 import { openServerLog, type ServerLog } from "./log.ts";
 import { loggerDefinition } from "./log-message.ts";
+import { answeringAtOnce } from "./one-write.ts";
 import { filesService } from "./services/files.ts";
 import { health } from "./services/health.ts";
 import { infoService } from "./services/info.ts";
@@ -65,6 +67,7 @@ const channelOptions = {
   "grpc.keepalive_permit_without_calls": 1,
   "grpc.http2.min_time_between_pings_ms": 5_000,
   "grpc.max_concurrent_streams": 10_000,
+  "grpc.enable_channelz": 0, // nobody asks what it counts
 };
 /** What calls get to end by themselves when the server ends. */
 const graceMs = 1_000;
@@ -87,11 +90,12 @@ export async function serve(settings: ServeSettings): Promise<RunningServer> {
   );
   const ending = new AbortController();
   setMaxListeners(0, ending.signal); // every open stream listens
-  const server = new Server({ ...channelOptions, interceptors: [auditing(audit)] });
+  const server = new Server({ ...channelOptions, interceptors: [auditing(audit), answeringAtOnce] });
   addServices(server, jobs, { trust: tls, log, audit, ending: ending.signal }, settings);
   try {
     const port = await bind(server, settings.listen, tls);
     auditConnections(server, audit);
+    rememberCertificates(server);
     const address = settings.listen.replace(/:\d+$/, `:${port}`);
     log.info({ address, data: data.path, dataId: data.id, audit: audit.last }, "listening");
     const care = new CertificateCare(tls, log);

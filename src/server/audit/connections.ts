@@ -1,8 +1,8 @@
 // Connections that the TLS handshake refuses, into the audit log, where they showed a certificate.
 import { X509Certificate } from "node:crypto";
-import type { Http2SecureServer } from "node:http2";
 import type { TLSSocket } from "node:tls";
 import type { Server } from "@grpc/grpc-js";
+import { listenersOf } from "../connections.ts";
 import { holderOf } from "../identity.ts";
 import type { AuditLog } from "./log.ts";
 
@@ -23,13 +23,6 @@ export function auditConnections(server: Server, audit: AuditLog): void {
       socket.prependOnceListener("secure", () => refused.look(socket));
     });
   }
-}
-
-/** grpc-js keeps them to itself. */
-function listenersOf(server: Server): Http2SecureServer[] {
-  const listeners = Reflect.get(server, "http2Servers") as Map<Http2SecureServer, unknown> | undefined;
-  if (listeners === undefined || listeners.size === 0) throw new Error("grpc-js no longer shows its listeners");
-  return [...listeners.keys()];
 }
 
 interface TlsHandle {
