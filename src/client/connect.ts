@@ -20,8 +20,12 @@ export interface ConnectOptions {
 const keepalive = { "grpc.keepalive_time_ms": 20_000, "grpc.keepalive_timeout_ms": 10_000 };
 /** A server that restarts is back within a second or two; the defaults would look again after up to two minutes. */
 const reconnect = { "grpc.initial_reconnect_backoff_ms": 100, "grpc.max_reconnect_backoff_ms": 1_000 };
-/** Else a name is looked up again only after 30 s, and grpc-js looks it up before it connects again. */
-const lookup = { "grpc.dns_min_time_between_resolutions_ms": 500 };
+const lookup = {
+  // Else a name is looked up again only after 30 s, and grpc-js looks it up before it connects again.
+  "grpc.dns_min_time_between_resolutions_ms": 500,
+  // Else the name server is also asked how to make calls (TXT of _grpc_config.HOST), and believed.
+  "grpc.service_config_disable_resolution": 1,
+};
 
 /** What may be under way to this client unread; with HTTP/2's own 64 KiB a log waits for an answer with each piece. */
 const window = { "grpc-node.flow_control_window": 4 << 20 };
