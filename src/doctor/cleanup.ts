@@ -9,7 +9,7 @@ import type { CgroupPlan } from "../../sandbox/cgroup/group.ts";
 import { removePlacement } from "../../sandbox/cgroup/placement.ts";
 import { readPlanFile } from "../../sandbox/cgroup/plan-file.ts";
 import { DataError } from "../jobs/errors.ts";
-import { lockData } from "../jobs/executor.ts";
+import { lockData } from "../jobs/executor-locks.ts";
 import { hostObjects } from "./host-objects.ts";
 
 export interface Cleanup {

@@ -42,7 +42,7 @@ export class Admission {
     this.#registry = registry;
     this.queue = new Queue(settings.quotas, settings.queue);
     this.#rates = new StartRates(settings.quotas);
-    for (const { meta } of registry.all()) this.#rates.add(meta.user, meta.createdAtMs);
+    for (const { meta } of registry.all()) this.#rates.add(meta.user, performance.now() - ageMs(meta));
   }
 
   /** What no waiting would help against. Throws InvalidRequest, Exhausted. */
@@ -101,6 +101,11 @@ export class Admission {
       queue: { ...queue, waiting: this.queue.length },
     };
   }
+}
+
+/** A job that a clock which was ahead has dated is of now. */
+function ageMs({ createdAtMs }: Job["meta"]): number {
+  return Math.max(0, Date.now() - createdAtMs);
 }
 
 /** The answer of a Start; when the call ends while its job waits in the queue, Interrupted: the job waits on. */

@@ -7,12 +7,14 @@ import {
   mkdirSync,
   readFileSync,
   renameSync,
+  rmSync,
   statSync,
   writeFileSync,
 } from "node:fs";
 import { dirname, join, resolve } from "node:path";
+import { bootId } from "./boot.ts";
 import { DataError } from "./errors.ts";
-import { lockData } from "./executor.ts";
+import { lockData, lockDataId } from "./executor-locks.ts";
 
 export interface Data {
   readonly path: string;
@@ -53,9 +55,16 @@ export function openData(folder: string): Data {
     zygotePid: file("zygote.pid"),
     cgroupPlan: file("cgroup.json"),
   };
-  for (const inner of [data.jobs, data.stage, data.uploads, data.trash, data.homes])
+  for (const inner of [data.jobs, data.stage, data.uploads, data.trash, data.homes]) {
     mkdirSync(inner, { recursive: true, mode: 0o700 });
-  return { ...data, id: idOf(join(path, "id")) };
+    checkDataFolder(inner);
+  }
+  const id = idOf(data);
+  if (lockDataId(id)) return { ...data, id };
+  throw new DataError(
+    `${path}: another podium server uses the DATA that this is a copy of`,
+    `rm ${file("id")} ${data.cgroupPlan} makes it one of its own`,
+  );
 }
 
 function prepare(path: string): void {
@@ -93,13 +102,44 @@ function makeFolder(path: string): void {
 
 const idBytes = 4;
 
-/** Made once, whole or not at all: an empty one would be shared with other DATAs. */
-function idOf(file: string): string {
-  if (!existsSync(file)) {
-    writeFileSync(`${file}.next`, `${randomBytes(idBytes).toString("hex")}\n`, { mode: 0o600, flush: true });
-    renameSync(`${file}.next`, file);
-  }
+/**
+ * Made once, whole or not at all: an empty one would be shared with other DATAs. A copy gets another: what the first one's
+ * jobs have on the host is not the copy's to sweep.
+ */
+function idOf({ path, cgroupPlan }: { path: string; cgroupPlan: string }): string {
+  const [file, place] = [join(path, "id"), join(path, "place")];
+  if (isCopy(path, place)) for (const name of [cgroupPlan, file]) rmSync(name, { force: true });
+  if (!existsSync(file)) replace(file, randomBytes(idBytes).toString("hex"));
+  keepPlace(path, place);
   const id = readFileSync(file, "utf8").trim();
   if (/^[0-9a-f]{8}$/.test(id)) return id;
   throw new DataError(`${file}: is not the id of a DATA`, "remove it when no job of this DATA runs any more");
+}
+
+/** On a disk that takes no more files, an older one does: the folder's number in it is the same. */
+function keepPlace(path: string, place: string): void {
+  const now = placeOf(path).join(" ");
+  try {
+    if (!existsSync(place) || readFileSync(place, "utf8").trim() !== now) replace(place, now);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== "ENOSPC") throw error;
+  }
+}
+
+function replace(file: string, text: string): void {
+  writeFileSync(`${file}.next`, `${text}\n`, { mode: 0o600, flush: true });
+  renameSync(`${file}.next`, file);
+}
+
+/** The number of a folder stays with it when it is renamed or its disk is mounted elsewhere; a disk's may change at a boot. */
+function placeOf(path: string): [inode: string, device: string, boot: string] {
+  const { ino, dev } = statSync(path, { bigint: true });
+  return [String(ino), String(dev), bootId];
+}
+
+function isCopy(path: string, place: string): boolean {
+  if (!existsSync(place)) return false; // new, or of a podium before 0.2
+  const [inode, device, boot] = readFileSync(place, "utf8").trim().split(" ");
+  const now = placeOf(path);
+  return inode !== now[0] || (boot === bootId && device !== now[1]);
 }

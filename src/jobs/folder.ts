@@ -23,8 +23,9 @@ export interface JobMeta {
   readonly timeoutMs: number;
   readonly output: OutputLimit;
   readonly stdin: boolean;
-  /** The host's boot (boot.ts) in which it can have been started. */
+  /** The host's boot (boot.ts) in which it can have been started, and the id of the DATA (data.ts). */
   readonly boot?: string;
+  readonly data?: string;
   /** Who its command is and where it began, as the job sees it; absent in a folder of podium before 0.2. */
   readonly inside?: { readonly uid: number; readonly gid: number; readonly cwd: string };
   /** Where the job sees its work folder (work.ts); absent when it has none. */
@@ -72,7 +73,7 @@ export function createJobFolder(
 /** Writes what was asked for anew; a crash leaves the old or the new. */
 export function rewriteMeta(folder: string, meta: JobMeta): void {
   const file = join(folder, "job.json");
-  writeFileSync(`${file}.next`, `${JSON.stringify(meta)}\n`, { mode: 0o600 });
+  writeFileSync(`${file}.next`, `${JSON.stringify(meta)}\n`, { mode: 0o600, flush: true });
   renameSync(`${file}.next`, file);
 }
 
@@ -107,7 +108,13 @@ export function listJobIds(jobs: string): number[] {
     .sort((a, b) => a - b);
 }
 
-/** null: a crash left the folder half made. */
+/** A crash left it so, before the job was or when it was being removed: nobody misses it. Else its `job.json` is damaged. */
+export function isHalfMade(folder: string): boolean {
+  const has = (name: string) => existsSync(join(folder, name));
+  return !has("job.json") || !(has("pid") || has("exit.json"));
+}
+
+/** null: the folder is half made, or damaged. */
 export function readMeta(folder: string): JobMeta | null {
   const meta = readJson<JobMeta>(join(folder, "job.json"));
   return meta && { ...notSaid, ...meta };
@@ -141,9 +148,9 @@ export function readStart(folder: string): { pid: number; startedAtMs: number } 
   return pid === 0 ? { pid, startedAtMs: 0 } : { pid, startedAtMs: Math.round(statSync(path).mtimeMs) };
 }
 
-/** Name of the job's control group where it is not named after the job; null where it is. */
+/** Name of the job's control group; null: it is named after the job. */
 export function readGroup(folder: string): string | null {
-  const name = readText(join(folder, "group")).trim();
+  const [name = ""] = readText(join(folder, "group")).split("\n");
   return name === "" ? null : name;
 }
 

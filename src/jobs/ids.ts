@@ -1,5 +1,6 @@
 // Job ids: from 1, never used twice in one DATA, whatever was removed and however the server ended.
-import { readFileSync, renameSync, writeFileSync } from "node:fs";
+import { closeSync, fsyncSync, openSync, readFileSync, renameSync, writeFileSync } from "node:fs";
+import { dirname } from "node:path";
 import { DataError } from "./errors.ts";
 
 /** So many ids are reserved on disk at a time: after a crash the unused rest of a block is skipped, never reused. */
@@ -23,17 +24,29 @@ export class JobIds {
     return this.#next++;
   }
 
-  /** An orderly end gives back what was not used. */
+  /** An orderly end gives back what was not used; where the disk has no room for that, it is skipped. */
   close(): void {
-    this.#reserve(this.#next - 1);
+    try {
+      this.#reserve(this.#next - 1);
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== "ENOSPC") throw error;
+    }
   }
 
   #reserve(upTo: number): void {
     const temporary = `${this.#file}.next`;
     writeFileSync(temporary, `${upTo}\n`, { mode: 0o600, flush: true });
     renameSync(temporary, this.#file);
+    syncFolder(dirname(this.#file));
     this.#reserved = upTo;
   }
+}
+
+/** Else a power cut could bring the old file back. */
+function syncFolder(path: string): void {
+  const fd = openSync(path, "r");
+  fsyncSync(fd);
+  closeSync(fd);
 }
 
 /** 0: no job has ever been. Throws on a file that says nothing: to begin again would use ids twice. */

@@ -17,6 +17,8 @@ export class Job {
   network: JobNetwork | null = null;
   /** It waits for its start. */
   queued = false;
+  /** Its DATA is a copy of the one in which it was started: what runs of it is not this server's. */
+  elsewhere = false;
   #outcome: ExitRecord | null = null;
 
   constructor(meta: JobMeta, folder: string) {

@@ -89,12 +89,22 @@ function growth(folder: string, log: OrderedLog, { ring }: Bell): Disposable {
   return { [Symbol.dispose]: () => watcher.close() };
 }
 
-const longestTimerMs = 2 ** 31 - 1;
+/** The wall clock may be set while somebody waits for a time of it. */
+const clockLookMs = 60_000;
 
 function alarm(atMs: number | undefined, { ring }: Bell): Disposable | undefined {
-  const leftMs = (atMs ?? 0) - Date.now();
-  if (leftMs < 0) return undefined;
-  const timer = setTimeout(ring, Math.min(leftMs + 1, longestTimerMs));
+  if (atMs === undefined || atMs < Date.now()) return undefined;
+  let timer: NodeJS.Timeout;
+  const arm = () => {
+    timer = setTimeout(
+      () => {
+        if (Date.now() > atMs) ring();
+        else arm();
+      },
+      Math.min(atMs - Date.now() + 1, clockLookMs),
+    );
+  };
+  arm();
   return { [Symbol.dispose]: () => clearTimeout(timer) };
 }
 

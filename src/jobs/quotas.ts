@@ -90,7 +90,7 @@ export function useOf(jobs: Iterable<{ readonly meta: { readonly limits: Share }
 
 const minuteMs = 60_000;
 
-/** Starts of the last minute, of each user who has a quota of them. */
+/** Starts of the last minute, of each user who has a quota of them. Times are of the monotonic clock: the other may be set. */
 export class StartRates {
   readonly #settings: QuotaSettings;
   readonly #starts = new Map<string, number[]>();
@@ -99,12 +99,12 @@ export class StartRates {
     this.#settings = settings;
   }
 
-  count(user: string, now = Date.now()): number {
+  count(user: string, now = performance.now()): number {
     return this.#recent(user, now).length;
   }
 
   /** Throws Exhausted with the time to wait. */
-  check(user: string, now = Date.now()): void {
+  check(user: string, now = performance.now()): void {
     refuseRate(`${user} has started`, this.#recent(user, now), quotaOf(this.#settings, user).startsPerMinute, now);
     refuseRate(
       "all users together have started",
@@ -115,7 +115,7 @@ export class StartRates {
   }
 
   /** A start is about to be accepted. */
-  add(user: string, at = Date.now()): void {
+  add(user: string, at = performance.now()): void {
     for (const who of [user, everybody]) {
       const recent = this.#recent(who, at);
       recent.push(at);

@@ -3,6 +3,7 @@
 import {
   closeSync,
   constants,
+  existsSync,
   fstatSync,
   ftruncateSync,
   mkdirSync,
@@ -12,7 +13,7 @@ import {
   writeFileSync,
 } from "node:fs";
 import { mkdir, rm, writeFile } from "node:fs/promises";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { setTimeout } from "node:timers/promises";
 
 /** What a folder made ahead holds: name and content. Each is found there by whoever writes it, or made; empty says nothing. */
@@ -26,7 +27,6 @@ const files = [
   ["exit.json.next", ""],
   ["state.next", ""],
   ["group", ""],
-  ["pid.next", ""],
   ["log-index", ""],
 ] as const;
 
@@ -84,8 +84,15 @@ export class ReadyFolders {
     this.#takenMs = performance.now();
     void this.#fill();
     if (ready === undefined) return false;
-    renameSync(ready, folder);
-    return true;
+    try {
+      renameSync(ready, folder);
+      return true;
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== "ENOENT") throw error;
+      this.#ready.length = 0; // somebody has cleared them away
+      if (existsSync(dirname(folder))) mkdirSync(this.#path, { recursive: true, mode: 0o700 });
+      return false;
+    }
   }
 
   close(): void {

@@ -7,6 +7,7 @@ import type { Data } from "./data.ts";
 import { NameTaken, NoSuchJob, StillRunning } from "./errors.ts";
 import {
   createJobFolder,
+  isHalfMade,
   isQueued,
   type JobMeta,
   listJobIds,
@@ -36,6 +37,8 @@ export class Registry {
   readonly #jobs = new Map<number, Job>();
   readonly #names = new Map<string, number>();
   readonly #requests = new Map<string, Job>();
+  /** Folders of jobs that ran, of which nobody knows any more what was asked for. */
+  readonly unreadable: string[] = [];
 
   /** Reads every job folder. Folders that a crash left half made, before their id was told to anybody, are removed. */
   constructor(data: Data) {
@@ -49,12 +52,17 @@ export class Registry {
   #read(id: number): void {
     const folder = this.#folderOf(id);
     const meta = currentMeta(folder);
-    if (meta === null) return this.#removeFolder(folder);
+    if (meta === null) {
+      if (isHalfMade(folder)) this.#removeFolder(folder);
+      else this.unreadable.push(folder);
+      return;
+    }
     const job = this.#add(new Job(meta, folder));
     Object.assign(job, readStart(folder), { network: readNetwork(folder) });
     const exit = readExit(folder);
+    job.elsewhere = (meta.data ?? this.#data.id) !== this.#data.id;
     if (exit !== null) job.finish(exit);
-    else job.queued = isQueued(folder);
+    else job.queued = isQueued(folder) && !job.elsewhere;
   }
 
   /** Accepts a job: id, folder and name. Throws NameTaken; on any failure nothing is left. */
@@ -62,7 +70,7 @@ export class Registry {
     const taken = name === "" ? undefined : this.#names.get(nameKey(user, name));
     if (taken !== undefined) throw new NameTaken(name, taken);
     const id = this.#ids.take();
-    const job = new Job(describe(id), this.#folderOf(id));
+    const job = new Job({ ...describe(id), data: this.#data.id }, this.#folderOf(id));
     createJobFolder(job.folder, job.meta, queued, this.#ready);
     return this.#add(job);
   }
@@ -141,7 +149,7 @@ export class Registry {
   }
 }
 
-/** A job that still waits for its start will have it in this boot. null: the folder is half made. */
+/** A job that still waits for its start will have it in this boot. null: the folder is half made, or damaged. */
 function currentMeta(folder: string): JobMeta | null {
   const meta = readMeta(folder);
   if (meta === null || !isQueued(folder) || meta.boot === bootId) return meta;
@@ -159,8 +167,12 @@ function nameKey(user: string, name: string): string {
   return `${user} ${name}`;
 }
 
-/** Nothing of it can run any more, whoever has its pids and sockets now. */
-export function isOfAnotherBoot({ meta }: Job): boolean {
+/** Nothing of it is this server's any more, whoever has its pids and sockets now. */
+export function isBeyond(job: Job): boolean {
+  return job.elsewhere || isOfAnotherBoot(job);
+}
+
+function isOfAnotherBoot({ meta }: Job): boolean {
   return meta.boot !== undefined && meta.boot !== bootId;
 }
 
@@ -181,6 +193,7 @@ export function lostRecord(job: Job): ExitRecord {
 }
 
 function whyLost(job: Job): string {
+  if (job.elsewhere) return "it was started in the DATA that this one is a copy of";
   if (isOfAnotherBoot(job)) return "the host was restarted while it ran";
   if (job.pid === 0) return "the server ended while it was being started, and its command never ran";
   return "its supervisor ended without a record: it was killed on the host";

@@ -4,6 +4,7 @@ import type { ExitRecord } from "../../sandbox/spec.ts";
 import { type Admission, unlessQueued } from "./admission.ts";
 import { bootId } from "./boot.ts";
 import { refuseCapabilities } from "./capability-rules.ts";
+import type { DiskSync } from "./disk-sync.ts";
 import { InvalidRequest, NotAllowed, StartFailed, StepFailed, StoppedInQueue } from "./errors.ts";
 import type { CheckedJob, Executor } from "./executor.ts";
 import { keepNetwork, leaveQueue, readExit, readQueued } from "./folder.ts";
@@ -50,6 +51,7 @@ export interface StartParts {
   readonly policy: Policy;
   readonly admission: Admission;
   readonly work: WorkFolders;
+  readonly disk: DiskSync;
   readonly log: Log;
 }
 
@@ -61,13 +63,14 @@ export class Starts {
   readonly #admission: Admission;
   readonly #queue: Queue;
   readonly #work: WorkFolders;
+  readonly #disk: DiskSync;
   readonly #log: Log;
   readonly #repeatable: RepeatableStarts;
   readonly #conclude: (job: Job) => void;
 
   /** `conclude` is called when nothing of a job is left. */
   constructor(parts: StartParts, conclude: (job: Job) => void) {
-    const { registry, executor, networks, policy, admission, work, log } = parts;
+    const { registry, executor, networks, policy, admission, work, disk, log } = parts;
     this.#registry = registry;
     this.#executor = executor;
     this.#networks = networks;
@@ -75,6 +78,7 @@ export class Starts {
     this.#admission = admission;
     this.#queue = admission.queue;
     this.#work = work;
+    this.#disk = disk;
     this.#log = log;
     this.#repeatable = new RepeatableStarts(registry, admission.queue);
     this.#conclude = conclude;
@@ -141,6 +145,7 @@ export class Starts {
     const job = this.#registry.create((id) => metaOf(id, caller, wanted, checked), caller.user, wanted.name, queued);
     try {
       if (wanted.work !== null) this.#work.place(job.folder, wanted.work);
+      if (queued !== null) this.#disk.soon(job.folder); // it may wait for long
       return job;
     } catch (error) {
       this.#registry.discard(job);
@@ -210,6 +215,7 @@ export class Starts {
       keepProgram(job.folder, within.spec);
       const started = await this.#executor.start(String(job.id), job.folder, within, () => this.#conclude(job));
       Object.assign(job, { pid: started.pid, startedAtMs: started.startedAtMs });
+      this.#disk.soon(job.folder);
       this.#log.info({ ...fields, pid: started.pid }, "started");
     } catch (error) {
       const failure = error instanceof StepFailed ? error : new StepFailed("server", "", (error as Error).message);

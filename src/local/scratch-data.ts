@@ -113,9 +113,9 @@ function readPlan(folder: string): CgroupPlan | null {
 /** Also ends and removes what a killed init left. False when something lives on. */
 function removeGroups(cgroup: CgroupPlan): boolean {
   sweepJobs(cgroup, new Set());
-  const deadline = Date.now() + leaveTimeoutMs;
+  const deadline = performance.now() + leaveTimeoutMs;
   while (removePlacement(cgroup).length > 0) {
-    if (Date.now() >= deadline) return false;
+    if (performance.now() >= deadline) return false;
     pause(2);
   }
   return true;

@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import * as assert from "uvu/assert";
 import { ReadyFolders } from "../../src/jobs/ready-folders.ts";
@@ -36,6 +36,20 @@ test("a burst of more than are ready gets none", async () => {
   assert.not(ready.take(join(folder.path, "a")));
   assert.not(existsSync(join(folder.path, "a")));
   ready.close();
+});
+
+test("when somebody has cleared them away, jobs get folders of their own, and there are new ones", async () => {
+  using folder = temporaryFolder();
+  const path = join(folder.path, "ready");
+  const ready = new ReadyFolders(path);
+  await filled(path);
+  rmSync(path, { recursive: true });
+  assert.not(ready.take(join(folder.path, "a")));
+  assert.not(ready.take(join(folder.path, "b")));
+  await until("new ones", () => ready.take(join(folder.path, "c")));
+  assert.is(readFileSync(join(folder.path, "c/state"), "utf8"), "RUNNING\n");
+  ready.close();
+  await until("all gone", () => !existsSync(path));
 });
 
 test("what a crash left is gone before the first is taken", () => {

@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, utimesSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, utimesSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import * as assert from "uvu/assert";
 import type { Data } from "../../src/jobs/data.ts";
@@ -104,6 +104,23 @@ test("a new server finds jobs, names and outcomes again, and clears half-made fo
   assert.throws(() => second.create(metaFor("alice", "n2"), "alice", "n2"), /belongs to job 2/);
   assert.equal(readdirSync(data.jobs).sort(), ["1", "2", "lost+found"]);
   assert.ok(second.create(metaFor("alice"), "alice", "").id > 3);
+});
+
+test("a folder of a job that ran is never removed for its job.json, which may be damaged", () => {
+  using folder = temporaryFolder();
+  const data = dataIn(folder.path);
+  const first = new Registry(data);
+  const [ran, removing] = [1, 2].map(() => first.create(metaFor("alice"), "alice", ""));
+  if (ran === undefined || removing === undefined) throw new Error("no jobs");
+  for (const job of [ran, removing]) writeFileSync(join(job.folder, "pid"), "4711\n");
+  writeFileSync(join(ran.folder, "stdout"), "precious\n");
+  writeFileSync(join(ran.folder, "job.json"), "");
+  rmSync(join(removing.folder, "job.json"));
+  const second = new Registry(data);
+  assert.equal([second.list(admin), second.unreadable], [[], [ran.folder]]);
+  assert.is(readFileSync(join(ran.folder, "stdout"), "utf8"), "precious\n");
+  assert.equal(readdirSync(data.jobs), ["1"]);
+  assert.is(second.create(metaFor("alice"), "alice", "").id > 2, true);
 });
 
 test("a folder that cannot be made leaves no job behind", () => {
