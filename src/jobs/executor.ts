@@ -15,7 +15,6 @@ import { RequestError } from "../../sandbox/request-error.ts";
 import { ProfileError } from "../../sandbox/seccomp/errors.ts";
 import { type SeccompChoice, seccompFilters, usualFilter } from "../../sandbox/seccomp/programs.ts";
 import type { ExitRecord, SandboxSpec, Usage } from "../../sandbox/spec.ts";
-import { O_CREAT, O_RDWR, open, tryLockByte } from "../../sandbox/sys/descriptors.ts";
 import { idLocks, StartFailedError, ZygoteClient } from "../../sandbox/zygote/client.ts";
 import { InvalidRequest, StepFailed } from "./errors.ts";
 import { jobControl } from "./executor-control.ts";
@@ -45,11 +44,6 @@ export interface CheckedJob {
   readonly disks: readonly string[];
   /** Folders of the host that it reads and writes. */
   readonly folders: readonly string[];
-}
-
-/** Takes the lock of a DATA for the life of this process; false when another server has it. */
-export function lockData(path: string): boolean {
-  return tryLockByte(open(path, O_RDWR | O_CREAT, 0o600), 0);
 }
 
 interface Running {

@@ -5,6 +5,7 @@ import type { Usage } from "../../sandbox/spec.ts";
 import { Admission, type Governance, type Standing } from "./admission.ts";
 import { Cleaner } from "./cleaner.ts";
 import type { Data } from "./data.ts";
+import { DiskSync } from "./disk-sync.ts";
 import { Interrupted, NotRunning } from "./errors.ts";
 import { Execs } from "./execs.ts";
 import { Executor } from "./executor.ts";
@@ -17,7 +18,7 @@ import { dropProgram } from "./kept-program.ts";
 import type { LimitChange } from "./limit-change.ts";
 import { isListed, type ListWanted } from "./list-filter.ts";
 import type { Policy } from "./policy.ts";
-import { isOfAnotherBoot, lostRecord, Registry, type Viewer } from "./registry.ts";
+import { isBeyond, lostRecord, Registry, type Viewer } from "./registry.ts";
 import { refuseOther, refuseViewer } from "./roles.ts";
 import { signalNumber } from "./signal.ts";
 import { type NewJob, Starts } from "./starts.ts";
@@ -59,6 +60,7 @@ export class Jobs {
   readonly #admission: Admission;
   readonly #starts: Starts;
   readonly #cleaner: Cleaner;
+  readonly #disk: DiskSync;
 
   private constructor(
     data: Data,
@@ -79,7 +81,9 @@ export class Jobs {
     this.#log = log;
     this.#admission = new Admission(governance, registry);
     const allowing = { ...policy, homes: realpathSync(data.homes) };
-    const parts = { registry, executor, networks, policy: allowing, admission: this.#admission, work: this.#work, log };
+    this.#disk = new DiskSync(log);
+    const { work, disk, admission } = { work: this.#work, disk: this.#disk, admission: this.#admission };
+    const parts = { registry, executor, networks, policy: allowing, admission, work, disk, log };
     this.#starts = new Starts(parts, (job) => this.#conclude(job));
     this.#cleaner = new Cleaner(governance.retention, registry, this.#admission.disk, log);
   }
@@ -88,7 +92,7 @@ export class Jobs {
   static async open(data: Data, policy: Policy, governance: Governance, log: Log): Promise<Jobs> {
     emptyTrash(data);
     const registry = new Registry(data);
-    const mayRun = registry.running().filter((job) => !isOfAnotherBoot(job));
+    const mayRun = registry.running().filter((job) => !isBeyond(job));
     const running = new Map(mayRun.map((job) => [String(job.id), job.folder]));
     const kept = mayRun.flatMap(({ network }) => (network === null ? [] : [network]));
     const networks = await JobNetworks.open(data.id, policy.network, kept, log); // before the zygote: it leaves /run/netns
@@ -97,9 +101,11 @@ export class Jobs {
       throw error;
     });
     const jobs = new Jobs(data, registry, { executor, networks }, policy, governance, log);
+    for (const folder of registry.unreadable)
+      log.error({ folder }, "job.json says nothing: the folder is left as it is");
     for (const job of registry.finished()) jobs.#repairState(job);
-    for (const job of registry.running().filter(isOfAnotherBoot)) {
-      job.network = null; // gone with its boot
+    for (const job of registry.running().filter(isBeyond)) {
+      job.network = null; // gone with its boot, or not ours
       jobs.#conclude(job);
     }
     for (const job of mayRun) jobs.#admission.queue.occupy(job);
@@ -136,6 +142,7 @@ export class Jobs {
     if (job.network !== null) this.#networks.release(job.network); // before anybody hears of the end: its ports are free
     dropProgram(job.folder);
     job.finish(exit);
+    this.#disk.soon(job.folder);
     this.#admission.queue.release(job);
     this.#cleaner.soon();
     this.#log.info({ ...fields, cause: exit.cause, exitCode: exit.exitCode }, "ended");
@@ -253,6 +260,7 @@ export class Jobs {
       await this.#executor.close();
       await this.#networks.close();
       await trashGone();
+      await this.#disk.done();
     }
   }
 }

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import * as assert from "uvu/assert";
 import type { Data } from "../../src/jobs/data.ts";
 import type { JobMeta } from "../../src/jobs/folder.ts";
-import { lostRecord, Registry } from "../../src/jobs/registry.ts";
+import { isBeyond, lostRecord, Registry } from "../../src/jobs/registry.ts";
 import { suite } from "../support/suite.ts";
 import { temporaryFolder } from "../support/temporary-folder.ts";
 
@@ -104,6 +104,33 @@ test("a new server finds jobs, names and outcomes again, and clears half-made fo
   assert.throws(() => second.create(metaFor("alice", "n2"), "alice", "n2"), /belongs to job 2/);
   assert.equal(readdirSync(data.jobs).sort(), ["1", "2", "lost+found"]);
   assert.ok(second.create(metaFor("alice"), "alice", "").id > 3);
+});
+
+test("jobs that another DATA started are not this one's, whether they run or wait", () => {
+  using folder = temporaryFolder();
+  const data = dataIn(folder.path);
+  const first = new Registry(data);
+  const [running, waiting] = [null, {}].map((queued) => first.create(metaFor("alice"), "alice", "", queued));
+  assert.equal(
+    [running, waiting].map((job) => job?.meta.data),
+    [data.id, data.id],
+  );
+  assert.equal(
+    new Registry(data).all().map((job) => [job.queued, isBeyond(job)]),
+    [
+      [false, false],
+      [true, false],
+    ],
+  );
+  const copy = new Registry({ ...data, id: "0ddba11e" });
+  assert.equal(
+    copy.all().map((job) => [job.queued, isBeyond(job)]),
+    [
+      [false, true],
+      [false, true],
+    ],
+  );
+  assert.is(lostRecord(copy.find(1n, alice)).message, "it was started in the DATA that this one is a copy of");
 });
 
 test("a folder of a job that ran is never removed for its job.json, which may be damaged", () => {
