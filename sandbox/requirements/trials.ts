@@ -3,10 +3,20 @@ import { mkdirSync } from "node:fs";
 import { dirname } from "node:path";
 import { idsPerJob, usualIdRanges } from "../id-ranges.ts";
 import { seccompPrograms } from "../seccomp/programs.ts";
+import { tryMapping } from "../setup/mapping.ts";
+import { buildOverlay } from "../setup/rootfs.ts";
 import { Children } from "../sys/children.ts";
 import { hasClone3 } from "../sys/clone.ts";
 import { O_DIRECTORY, O_PATH } from "../sys/descriptors.ts";
-import { cloneTree, makeTreePrivate, mapTreeIds, mountFilesystem } from "../sys/mounts.ts";
+import {
+  cloneTree,
+  MOUNT_ATTR_NODEV,
+  MOUNT_ATTR_NOSUID,
+  MOUNT_ATTR_RDONLY,
+  makeTreePrivate,
+  mountFilesystem,
+  setDetachedAttributes,
+} from "../sys/mounts.ts";
 import {
   bringLoopbackUp,
   CLONE_NEWCGROUP,
@@ -23,6 +33,7 @@ import { openResolved } from "../sys/resolve.ts";
 import { installSeccompFilter } from "../sys/seccomp-filter.ts";
 import { forkSelfTest } from "../zygote/self-test.ts";
 import { makeJobNamespace } from "../zygote/user-namespaces.ts";
+import { overlayCheck } from "./names.ts";
 import type { Trial } from "./trial.ts";
 
 const asRoot = "run podium as root of the host, in a container with --privileged";
@@ -120,6 +131,18 @@ function lastId(): number {
   return usualIdRanges.first + usualIdRanges.ranges * idsPerJob - 1;
 }
 
+const attributes: Trial = {
+  name: "mount attributes",
+  required: true,
+  what: "folders of the host can be shown read-only",
+  mend: newerKernel,
+  body: () => {
+    unshare(CLONE_NEWNS);
+    const tree = cloneTree(mappedFolder);
+    setDetachedAttributes(tree, MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV, mappedFolder);
+  },
+};
+
 /** A mount namespace of its own with room to write in. */
 function enterScratch(folder: string): void {
   unshare(CLONE_NEWNS);
@@ -128,19 +151,34 @@ function enterScratch(folder: string): void {
   mountFilesystem("tmpfs", folder, 0, "size=1M");
 }
 
-function overlay(folder: string): Trial {
+function overlay(idLocks: string): Trial {
+  const folder = dirname(idLocks);
   return {
-    name: "overlay",
+    name: overlayCheck,
     required: false,
     what: "a root file system can be shown with changes kept apart (--rootfs DIR)",
-    mend: "modprobe overlay, or use --rootfs DIR:ro",
+    mend: "modprobe overlay; use Linux 5.19 or later, whose overlays take id-mapped folders; or use --rootfs DIR:rw",
     body: () => {
+      mkdirSync(folder, { recursive: true, mode: 0o700 });
+      const { fd } = makeJobNamespace(idLocks);
       enterScratch(folder);
-      for (const name of ["lower", "upper", "work", "merged"]) mkdirSync(`${folder}/${name}`);
-      const options = `lowerdir=${folder}/lower,upperdir=${folder}/upper,workdir=${folder}/work`;
-      mountFilesystem("overlay", `${folder}/merged`, 0, options);
+      if (isMappable(fd)) buildOverlay({ stage: folder, userNamespace: fd }, { ...tried, path: mappedFolder });
+      else mountFilesystem("overlay", folder, 0, `lowerdir=${mappedFolder}:/etc`); // that the kernel has them is all one can say
     },
   };
+}
+
+const tried = { mode: "overlay", sizeBytes: 1 << 20, inodes: 100 } as const;
+/** Stands for the folders that jobs will be shown. */
+const mappedFolder = "/usr";
+
+function isMappable(userNamespace: number): boolean {
+  try {
+    tryMapping(mappedFolder, false, userNamespace);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 function idMapping(idLocks: string): Trial {
@@ -153,7 +191,7 @@ function idMapping(idLocks: string): Trial {
       mkdirSync(dirname(idLocks), { recursive: true, mode: 0o700 });
       const { fd } = makeJobNamespace(idLocks);
       unshare(CLONE_NEWNS);
-      mapTreeIds(cloneTree("/usr", false), fd, false, "/usr");
+      tryMapping(mappedFolder, false, fd);
     },
   };
 }
@@ -185,5 +223,5 @@ function installed(programs: readonly string[]): boolean {
 /** `idLocks`: the file that says which id ranges are in use; its folder is there to be made and mounted over. */
 export function trialsOf(idLocks: string): Trial[] {
   const users = [userNamespace(idLocks), idMapping(idLocks)];
-  return [...features, ...namespaces, ...users, overlay(dirname(idLocks)), filter];
+  return [...features, ...namespaces, attributes, ...users, overlay(idLocks), filter];
 }

@@ -18,8 +18,8 @@ import {
 import { openResolved } from "../sys/resolve.ts";
 import { makeUserNamespace } from "../zygote/user-namespaces.ts";
 import type { Context } from "./context.ts";
+import { explain } from "./mapping.ts";
 import { pathOf, type Root, withTarget } from "./root-target.ts";
-import { explain } from "./rootfs.ts";
 
 /** Grants in the order given, so that a later one may lie inside an earlier one. */
 export function mountGrants(context: Context, root: Root): void {

@@ -2,7 +2,6 @@
 import { chmodSync, chownSync, mkdirSync, statSync } from "node:fs";
 import type { Rootfs } from "../spec.ts";
 import { close, O_DIRECTORY, O_PATH } from "../sys/descriptors.ts";
-import { SyscallError } from "../sys/errors.ts";
 import {
   attachTree,
   cloneTree,
@@ -16,8 +15,10 @@ import {
 } from "../sys/mounts.ts";
 import { openResolved } from "../sys/resolve.ts";
 import type { Ground } from "./context.ts";
+import { explain } from "./mapping.ts";
 import { pathOf } from "./root-target.ts";
-import { Refusal } from "./step.ts";
+
+type RootfsGround = Pick<Ground, "stage" | "userNamespace">;
 
 /**
  * overlay and ro: an overlay whose upper folder lies on a tmpfs, so that mount points can be made without touching the
@@ -25,7 +26,7 @@ import { Refusal } from "./step.ts";
  * read-only at the end. The lower is id-mapped, the overlay itself
  * cannot be; hence the upper folder gets the lower root's mode and owner (as the job sees them).
  */
-export function buildOverlay(ground: Ground, rootfs: Rootfs): void {
+export function buildOverlay(ground: RootfsGround, rootfs: Rootfs): void {
   const bounds = `mode=700,size=${rootfs.sizeBytes},nr_inodes=${rootfs.inodes}`;
   mountFilesystem("tmpfs", ground.stage, MS_NOSUID | MS_NODEV, bounds);
   process.chdir(ground.stage);
@@ -54,7 +55,7 @@ export function buildDirect(ground: Ground, rootfs: Rootfs): void {
   process.chdir("root");
 }
 
-function mappedTree(ground: Ground, path: string): number {
+function mappedTree(ground: RootfsGround, path: string): number {
   const folder = openResolved(path, O_PATH | O_DIRECTORY);
   const tree = cloneTree(pathOf(folder), false);
   close(folder);
@@ -66,13 +67,4 @@ function mappedTree(ground: Ground, path: string): number {
     close(tree);
     throw explain(error, path);
   }
-}
-
-/** Which file systems can be id-mapped depends on the kernel; say so instead of EINVAL. */
-export function explain(error: unknown, path: string): unknown {
-  if (!(error instanceof SyscallError) || error.code !== "EINVAL" || error.call !== "mount_setattr") return error;
-  return new Refusal(
-    "EINVAL",
-    `the file system of ${path} cannot be id-mapped by this kernel; put the folder on ext4, xfs, btrfs or tmpfs`,
-  );
 }

@@ -13,6 +13,7 @@ import {
   type FailedMessage,
   type GoneMessage,
   MessageType,
+  type ReadyMessage,
   type SetupFailure,
   type StartedMessage,
   type StartMessage,
@@ -82,7 +83,7 @@ export class ZygoteClient extends EventEmitter<{ ended: [string]; gone: [string,
   readonly #waiting = new Map<string, Waiting>();
   readonly #usualFilter: string | undefined;
   #unfit: string | null = null;
-  #ready = false;
+  #ready: ReadyMessage | null = null;
   #ended = false;
 
   private constructor(child: ChildProcess, usual: string | undefined) {
@@ -117,6 +118,11 @@ export class ZygoteClient extends EventEmitter<{ ended: [string]; gone: [string,
     return this.#child.pid ?? 0;
   }
 
+  /** False: a job's set-up fails here, and the kernel is to be asked why (sandbox/requirements). */
+  get isSound(): boolean {
+    return this.#ready?.sound === true;
+  }
+
   /** Resolves when the command has been exec'd; rejects with StartFailedError when a step failed. */
   start(message: StartMessage): Promise<StartedMessage> {
     return new Promise((resolve, reject) => {
@@ -142,7 +148,7 @@ export class ZygoteClient extends EventEmitter<{ ended: [string]; gone: [string,
   }
 
   async #becomeReady(): Promise<void> {
-    while (!this.#ready) {
+    while (this.#ready === null) {
       if (this.#unfit !== null) throw new Error(`this host cannot run podium: ${this.#unfit}`);
       await once(this as EventEmitter, "answer");
     }
@@ -157,7 +163,7 @@ export class ZygoteClient extends EventEmitter<{ ended: [string]; gone: [string,
     const body: unknown = JSON.parse(frame.payload.toString());
     switch (frame.type) {
       case MessageType.ready:
-        this.#ready = true;
+        this.#ready = body as ReadyMessage;
         break;
       case MessageType.unfit:
         this.#unfit = (body as UnfitMessage).reason;

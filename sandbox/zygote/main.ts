@@ -126,8 +126,15 @@ class Zygote {
     this.#rehearsalsLeft = message.rehearse ? rehearsals : 0;
     if ((message.readyJobs ?? 0) > 0) this.#readyJobs = new ReadyJobs(message);
     const reason = forkSelfTest();
-    if (reason === null) tell(MessageType.ready, { pid: process.pid });
+    if (reason === null) tell(MessageType.ready, { pid: process.pid, sound: this.#isSound(message) });
     else tell(MessageType.unfit, { reason });
+  }
+
+  /** The first rehearsal and the first user namespace come before anybody relies on this zygote. */
+  #isSound(message: ConfigureMessage): boolean {
+    if (message.rehearse !== true) return true;
+    this.#makeNamespace(message);
+    return rehearse(message) && this.#pooling;
   }
 
   #start(start: StartMessage, request: Buffer): void {

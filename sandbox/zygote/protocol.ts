@@ -59,6 +59,13 @@ export interface StartMessage {
   readonly bound: boolean;
 }
 
+/** Its self-test has passed. */
+export interface ReadyMessage {
+  readonly pid: number;
+  /** False: it could not go through the set-up of a job (rehearsal.ts). Jobs will fail too, and sandbox/requirements can say why. */
+  readonly sound: boolean;
+}
+
 /** The kernel or libc does not let a forked Node live: nothing can be started here. */
 export interface UnfitMessage {
   readonly reason: string;

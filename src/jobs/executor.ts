@@ -18,6 +18,7 @@ import type { ExitRecord, SandboxSpec, Usage } from "../../sandbox/spec.ts";
 import { idLocks, StartFailedError, ZygoteClient } from "../../sandbox/zygote/client.ts";
 import { InvalidRequest, StepFailed } from "./errors.ts";
 import { jobControl } from "./executor-control.ts";
+import { KernelNeeds } from "./executor-kernel.ts";
 import { checkLimits, type LimitUpdate, updateLimits } from "./executor-limits.ts";
 import { placementFor } from "./executor-placement.ts";
 import { readGroup, readState } from "./folder.ts";
@@ -69,6 +70,7 @@ export class Executor {
   readonly #cgroup: CgroupPlan;
   readonly #running = new Map<string, Running>();
   readonly #controls = new Set<ControlClient>();
+  readonly kernel = new KernelNeeds();
   #zygote: ZygoteClient | null = null;
   #starting: Promise<ZygoteClient> | null = null;
   #closed = false;
@@ -123,6 +125,7 @@ export class Executor {
     } catch (error) {
       if (!(error instanceof StartFailedError)) throw error;
       const { step, errno } = error.failure;
+      if (["namespaces", "user-namespace"].includes(step)) this.kernel.doubt();
       if (step !== "zygote") throw new StepFailed(step, errno, error.message);
       return this.#startedWithoutZygote(job, running, error.message);
     }
@@ -212,6 +215,7 @@ export class Executor {
     this.#closed = true;
     for (const control of this.#controls) control.close();
     await this.#zygote?.close();
+    this.kernel.close();
     const deadline = performance.now() + supervisorLookMs; // the init of a job that has just ended may be about to exit
     while (removePlacement(this.#cgroup).length > 0 && this.#running.size === 0 && performance.now() < deadline) {
       await setTimeout(lookEveryMs);
@@ -246,6 +250,7 @@ export class Executor {
       setImmediate(() => this.#ended(job));
     });
     zygote.once("exit", () => this.#zygoteDied());
+    if (!zygote.isSound) this.kernel.doubt();
     this.#zygote = zygote;
     return zygote;
   }

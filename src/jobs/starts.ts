@@ -101,6 +101,7 @@ export class Starts {
   async #start(caller: Caller, wanted: NewJob, accepted: (job: Job) => void): Promise<Job> {
     const checked = this.#check(caller, wanted);
     if (wanted.work !== null) this.#work.check(caller.user, wanted.work);
+    await this.#executor.kernel.demand(checked.spec);
     const { limits } = checked.spec;
     await this.#admission.check(caller.user, limits);
     const now = this.#admission.enter(caller.user, limits, wanted.wait) === "now";
@@ -173,6 +174,7 @@ export class Starts {
     let checked: CheckedJob;
     try {
       checked = check();
+      await this.#executor.kernel.demand(checked.spec);
       leaveQueue(job.folder);
       job.network = await this.#networks.acquire(wish, checked.spec.hostname);
     } catch (error) {

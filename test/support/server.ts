@@ -11,6 +11,7 @@ import { loadProfile } from "../../src/client/profile.ts";
 import { stopJob } from "../../src/client/stop.ts";
 import { living } from "./processes.ts";
 import { podiumScript, type Running, type RunOptions, startProgram } from "./sandbox.ts";
+import { stretched } from "./slowness.ts";
 import { temporaryFolder } from "./temporary-folder.ts";
 
 export interface TestServerOptions {
@@ -21,13 +22,14 @@ export interface TestServerOptions {
   /** Whether jobs have the network that the configuration says; else none, which is enough for most and faster. */
   readonly network?: boolean;
   readonly env?: Readonly<Record<string, string>>;
+  /** A command that becomes the server, whose own command is what follows: `["unshare", "-m", …]`. */
+  readonly prefix?: readonly string[];
 }
 
-/** The virtual machine is emulated: everything takes ten times as long there. */
-const readyMs = 60_000;
-const endMs = 30_000;
-/** Within 5 s, says the contract; more is for a machine on which they do not get to run. */
-const helpersEndMs = 15_000;
+/** Within 5 s the helpers end, says the contract; more is for a machine on which they do not get to run. */
+const readyMs = stretched(60_000);
+const endMs = stretched(30_000);
+const helpersEndMs = stretched(15_000);
 
 /** `await using server = await TestServer.start()`: ends its jobs, itself and its helpers, or throws. */
 export class TestServer implements AsyncDisposable {
@@ -83,7 +85,8 @@ export class TestServer implements AsyncDisposable {
 
   /** Starts it (again), on the port it had. */
   async start(): Promise<void> {
-    const child = spawn(podiumScript, this.#args(), {
+    const [program = "", ...args] = [...(this.#options.prefix ?? []), podiumScript, ...this.#args()];
+    const child = spawn(program, args, {
       env: { PATH: process.env.PATH ?? "", ...this.#options.env },
       stdio: ["ignore", "pipe", "pipe"],
     });
@@ -117,7 +120,7 @@ export class TestServer implements AsyncDisposable {
   }
 
   /** The client library as one user. */
-  connect(name: string, patienceMs = 30_000): Podium {
+  connect(name: string, patienceMs = stretched(30_000)): Podium {
     return connect(loadProfile({ profile: this.profile(name) }, {}, "/nonexistent"), { patienceMs });
   }
 
