@@ -1,12 +1,19 @@
-// What networks cost the server's event loop, measured inside the real server over 200 jobs without and 200 with one.
+// What networks cost the server's event loop: all that the server does for those of 200 jobs, in a process that does nothing
+// else; and inside the real server over 200 jobs without and 200 with one.
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
+import { monitorEventLoopDelay } from "node:perf_hooks";
 import { setTimeout as sleep } from "node:timers/promises";
 import { pathToFileURL } from "node:url";
 import * as assert from "uvu/assert";
+import { specOf } from "../../sandbox/request.ts";
+import { keepNetwork } from "../../src/jobs/folder.ts";
+import { JobNetworks } from "../../src/jobs/job-networks.ts";
+import { type NetworkChoices, noWish } from "../../src/jobs/network-request.ts";
 import { measured } from "../support/measured.ts";
-import type { LoopDelay } from "../support/net-loop-delay.ts";
+import { type LoopDelay, measureLoopDelay } from "../support/net-loop-delay.ts";
 import { NetServer } from "../support/net-server.ts";
+import { enterWorld } from "../support/net-world.ts";
 import { root } from "../support/runner/catalog.ts";
 import { requires, suite } from "../support/suite.ts";
 import { temporaryFolder } from "../support/temporary-folder.ts";
@@ -20,6 +27,63 @@ const bearableMs = 20;
 interface Watched extends LoopDelay {
   readonly percentiles: Readonly<Record<string, number>>;
 }
+
+const wish = { ...noWish, mode: "bridge" } as const;
+
+/** Every call that the server makes for the network of one job, in its order; one in ten has a policy of its own. */
+async function networkWork(networks: JobNetworks, folder: string, i: number): Promise<void> {
+  const policy = i % 10 === 0 ? { deny: ["198.51.100.0/24"], publish: [`${20_000 + i}:80`] } : {};
+  const spec = specOf({ argv: ["true"] }, { defaultHostname: "job", network: { kind: "none" }, seccomp: [] });
+  const network = await networks.acquire({ ...wish, ...policy }, spec.hostname);
+  assert.ok(network);
+  keepNetwork(folder, network);
+  assert.is(networks.within(spec, network).network.kind, "namespace");
+  networks.release(network);
+}
+
+async function measureNetworkWork(folder: string): Promise<Watched> {
+  const tag = `${process.pid.toString(16).padStart(6, "0")}1f`.slice(-8);
+  const choices: NetworkChoices = {
+    default: "bridge",
+    bridge: "pod",
+    subnet: null,
+    prefix6: null,
+    most: 0,
+    ready: 16,
+    deny: [],
+    permit: [],
+    ignoreForeignFirewall: true,
+  };
+  const networks = await JobNetworks.open(tag, choices, [], { warn: () => {} });
+  try {
+    for (let i = 0; i < 20; i++) await networkWork(networks, folder, i);
+    const histogram = monitorEventLoopDelay({ resolution: 1 });
+    histogram.enable();
+    const stop = measureLoopDelay();
+    for (let i = 0; i < jobs; i++) await networkWork(networks, folder, i);
+    const delay = stop();
+    histogram.disable();
+    const percentiles = [50, 90, 99, 100].map((share) => [
+      share,
+      Number((histogram.percentile(share) / 1e6).toFixed(2)),
+    ]);
+    return { ...delay, percentiles: Object.fromEntries(percentiles) };
+  } finally {
+    await networks.close();
+  }
+}
+
+test("the network work for 200 jobs never holds the loop up for 20 ms", needs, async () => {
+  enterWorld();
+  using folder = temporaryFolder();
+  // What is held up by work is so each time; what the machine did meanwhile is not.
+  for (let attempt = 1; ; attempt++) {
+    const watched = await measureNetworkWork(folder.path);
+    process.stdout.write(`loop delay, network work alone: ${JSON.stringify(watched)}\n`);
+    if (watched.longestOwnMs < bearableMs) return;
+    assert.ok(attempt < 3, `${watched.longestOwnMs} ms`);
+  }
+});
 
 test("the event loop is held up by no more than 20 ms by the networks of 200 jobs", needs, async () => {
   using folder = temporaryFolder();
