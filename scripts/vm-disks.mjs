@@ -34,13 +34,24 @@ const bootModules = ["virtio_pci", "virtio_blk", "ext4"];
 const buildOnly =
   /^(@biomejs|@esbuild|esbuild|@typescript|typescript|@types|knip|ts-proto.*|@bufbuild\/buf.*|@oxc.*|@rolldown)$/;
 
-/** The smoke set of the other privileged suites: the same files as outside, on v2 and on another kernel. */
-const smokeFiles = ["integration/limits-cases", "integration/io-limit", "security/cgroups"].map(
-  (name) => `test/${name}.test.ts`,
-);
-/** Tests that run inside. Emulated, everything takes ten times as long: all of it has eighteen minutes. */
+/** The same files as outside, on v2 and on another kernel: all that is about limits, doctor, and a smoke set of the rest. */
+const sameFiles = [
+  "integration/sandbox-limits",
+  "integration/limits-cases",
+  "integration/io-limit",
+  "integration/cgroup-block-device",
+  "integration/further-limits",
+  "integration/stats",
+  "integration/update",
+  "integration/server-refusals",
+  "integration/doctor",
+  "security/cgroups",
+].map((name) => `test/${name}.test.ts`);
+/** Tests that run inside. Emulated, everything takes ten times as long, and all of it has eighteen minutes: `requires("swift")`. */
 const systemdFile = "test/vm/systemd.test.ts";
-const guestFiles = [...testFilesOf("vm").filter((file) => file !== systemdFile), ...smokeFiles];
+const guestFiles = [...testFilesOf("vm").filter((file) => file !== systemdFile), ...sameFiles];
+/** Of the kernel's command line: how many times longer everything may take (test/support/slowness.ts). */
+export const slownessOption = "podium.slowness";
 /** Said by the guest when all of its tests have ended. */
 export const lastWord = "guest: done";
 
@@ -131,7 +142,7 @@ function moduleFiles(folder, version, module) {
 }
 
 /** What pid 1 of the guest does: mounts, the tests with their output on the second serial line, power off. */
-function guestScript() {
+function guestScript(files) {
   return `#!/bin/sh
 export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LANG=C.UTF-8
 mount -t proc proc /proc; mount -t sysfs sys /sys
@@ -139,12 +150,13 @@ mkdir -p /dev/pts /dev/shm
 mount -t devpts devpts /dev/pts; mount -t tmpfs shm /dev/shm; mount -t tmpfs run /run
 mount -t cgroup2 -o nsdelegate cgroup2 /sys/fs/cgroup
 mount -o remount,rw /
-hostname podium-guest; ip link set lo up
+hostname podium-guest; ip link set lo up; modprobe loop
+mkswap -q /dev/vdc && swapon /dev/vdc
 stty -F /dev/ttyS1 raw -echo
 mkdir /sys/fs/cgroup/tests; echo $$ > /sys/fs/cgroup/tests/cgroup.procs
 exec > /dev/ttyS1 2>&1 < /dev/null
 echo "kernel $(uname -r), cgroup v2 with: $(cat /sys/fs/cgroup/cgroup.controllers)"
-cd /podium && ${runner(guestFiles)}
+cd /podium && ${runner(files)}
 echo "guest: ended with $?; systemd takes over"
 printf '[Unit]\\nDefaultDependencies=no\\nWants=dbus.socket\\nAfter=dbus.socket\\n[Service]\\nType=oneshot\\nExecStart=/bin/sh /podium/systemd.sh\\n' \\
   > /etc/systemd/system/podium-guest.service
@@ -166,7 +178,7 @@ exec busybox poweroff -f
 
 function runner(files) {
   const args = files.flatMap((file) => ["--file", file]).join(" ");
-  return `node --enable-source-maps build/test/support/runner/main.js ${args}`;
+  return `TEST_SLOWNESS=$(sed -n 's/.*${slownessOption}=\\([0-9]*\\).*/\\1/p' /proc/cmdline) node --enable-source-maps build/test/support/runner/main.js ${args}`;
 }
 
 /** What the root disk itself knows: where the checkout's disk is. */
@@ -200,8 +212,15 @@ function rootDisk(cache, kernelFiles) {
   });
 }
 
-/** The checkout as built, with the packages that running and testing need. */
-function checkoutDisk(folder) {
+/** Some swap, so that it can be seen that jobs get none of it. */
+function swapDisk(folder) {
+  const disk = join(folder, "swap");
+  run("truncate", ["-s", "128M", disk]);
+  return disk;
+}
+
+/** The checkout as built, with the packages that running and testing need, to run these files. */
+function checkoutDisk(folder, files) {
   const tree = join(folder, "checkout");
   mkdirSync(tree);
   for (const name of ["build", "dist", "test", "scripts", "docs", "proto", "package.json"]) {
@@ -213,15 +232,15 @@ function checkoutDisk(folder) {
     verbatimSymlinks: true,
     filter: (source) => !buildOnly.test(source.slice(modules.length + 1)),
   });
-  writeFileSync(join(tree, "guest.sh"), guestScript());
+  writeFileSync(join(tree, "guest.sh"), guestScript(files.filter((file) => file !== systemdFile)));
   writeFileSync(join(tree, "systemd.sh"), systemdScript());
   const disk = join(folder, "checkout.ext4");
   run("mke2fs", ["-q", "-t", "ext4", "-d", tree, disk, "1G"]);
   return disk;
 }
 
-/** Everything to boot with; `folder` gets the checkout's disk. */
-export function prepareMachine(folder) {
+/** Everything to boot with; `folder` gets the checkout's disk. `files`: those tests alone; none: all of them. */
+export function prepareMachine(folder, files) {
   const cache = join(cacheRoot, release);
   mkdirSync(cache, { recursive: true });
   const kernelFiles = kernel(cache);
@@ -229,6 +248,7 @@ export function prepareMachine(folder) {
     kernelFiles,
     initrd: initramfs(cache, kernelFiles),
     rootImage: rootDisk(cache, kernelFiles),
-    checkout: checkoutDisk(folder),
+    checkout: checkoutDisk(folder, files.length > 0 ? files : guestFiles),
+    swap: swapDisk(folder),
   };
 }

@@ -3,7 +3,7 @@ import { execFileSync } from "node:child_process";
 import { chmodSync, mkdirSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import * as assert from "uvu/assert";
-import { podiumScript, runSandbox, runScript, startProgram, TestZygote } from "../support/sandbox.ts";
+import { runSandbox, runScript, TestZygote } from "../support/sandbox.ts";
 import { requires, suite } from "../support/suite.ts";
 import { temporaryFolder } from "../support/temporary-folder.ts";
 
@@ -105,16 +105,6 @@ test("L16 orphans and zombies are reaped by pid 1", needs, async () => {
   const lines = stdout.trim().split("\n");
   assert.is(lines.filter((line) => line.startsWith("Z")).length, 0, stdout);
   assert.is(lines.filter((line) => /sleep 0\.1$/.test(line)).length, 0, stdout);
-});
-
-test("C13 the oom_score_adj of podium is not inherited and cannot be lowered", needs, async () => {
-  const protecting = "echo -500 > /proc/self/oom_score_adj 2>/dev/null || echo 300 > /proc/self/oom_score_adj; ";
-  const inside = "cat /proc/self/oom_score_adj; echo -1 > /proc/self/oom_score_adj; cat /proc/self/oom_score_adj";
-  const command = `${protecting} cat /proc/self/oom_score_adj; exec "$0" sandbox -- sh -c '${inside}'`;
-  const { stdout } = await startProgram("sh", ["-c", command, podiumScript], { input: "" }).ended;
-  const [before = "", ...values] = stdout.toString().trim().split("\n");
-  assert.match(before, /^(-500|300)$/);
-  assert.equal(values, ["0", "0"]);
 });
 
 test("arguments and environment arrive as they are, and nothing of podium's own does", needs, async () => {

@@ -9,7 +9,7 @@ import { failureOf } from "../support/tls-peers.ts";
 import { LiveServer, until } from "./live-server.ts";
 
 const test = suite("refused requests");
-const root = requires("root", "libseccomp");
+const root = requires("root", "libseccomp", "swift");
 
 type Refusal = readonly [request: Partial<StartRequest>, code: status, details: RegExp];
 
@@ -29,7 +29,7 @@ async function checkRefusals(server: LiveServer, refusals: readonly Refusal[]): 
 
 const { INVALID_ARGUMENT, PERMISSION_DENIED } = status;
 
-test("C08 invalid limits are refused before any side effect", root, async () => {
+test("C08 invalid limits are refused before any side effect", requires("root", "libseccomp"), async () => {
   await using server = await LiveServer.start();
   const most = 2n ** 63n - 1n;
   const numbers = ["mem", "io", "pids"] as const;

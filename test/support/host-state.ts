@@ -6,6 +6,7 @@ import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { commandLine } from "./runner/process-group.ts";
+import { stretched } from "./slowness.ts";
 
 /** Each entry is a kind and what identifies the thing, for example `mount /run/podium/a`. */
 export type HostState = ReadonlySet<string>;
@@ -24,7 +25,7 @@ export function leaks(before: HostState, after: HostState): string[] {
  * The leaks once the host has settled: helper processes need up to 5 s to end by themselves, and the kernel takes namespaces
  * and groups away on its own time, which on a busy machine is later.
  */
-export async function settledLeaks(before: HostState, settleMs = 30_000): Promise<string[]> {
+export async function settledLeaks(before: HostState, settleMs = stretched(30_000)): Promise<string[]> {
   const deadline = performance.now() + settleMs;
   let found = leaks(before, hostState());
   while (found.length > 0 && performance.now() < deadline) {

@@ -4,6 +4,7 @@
 import { spawnSync } from "node:child_process";
 import { existsSync, readFileSync } from "node:fs";
 import { debianTreeProblem } from "./debian-tree.ts";
+import { slowness, stretched } from "./slowness.ts";
 
 interface Probe {
   readonly missing: "fails" | "skips";
@@ -38,6 +39,8 @@ const probes = {
   netadmin: { missing: "skips", probe: () => capabilityProblem("CAP_NET_ADMIN", 12) },
   swap: { missing: "skips", probe: swapProblem },
   systemd: { missing: "skips", probe: systemdProblem },
+  // For what says nothing about another kernel and takes minutes where every instruction is translated.
+  swift: { missing: "skips", probe: swiftProblem },
 } satisfies Record<string, Probe>;
 
 export type RequirementName = keyof typeof probes;
@@ -73,7 +76,7 @@ function problemOf(name: RequirementName): string | null {
 }
 
 function commandProblem([program, ...args]: readonly [string, ...string[]]): string | null {
-  const { error, status, stderr } = spawnSync(program, args, { encoding: "utf8", timeout: 60_000 });
+  const { error, status, stderr } = spawnSync(program, args, { encoding: "utf8", timeout: stretched(60_000) });
   if (error !== undefined) return `${program} does not run: ${error.message}`;
   return status === 0 ? null : `${program} ${args.join(" ")} ended ${status}: ${stderr.trim()}`;
 }
@@ -117,6 +120,10 @@ function capabilityProblem(name: string, bit: number): string | null {
 function systemdProblem(): string | null {
   const name = readFileSync("/proc/1/comm", "utf8").trim();
   return name === "systemd" ? null : `pid 1 is ${name}`;
+}
+
+function swiftProblem(): string | null {
+  return slowness === 1 ? null : `this machine is emulated: all takes up to ${slowness} times as long`;
 }
 
 function swapProblem(): string | null {

@@ -115,6 +115,8 @@ export interface StartedJob extends StartedMessage {
   /** Resolves when init has been reaped. */
   readonly finished: Promise<FinishedJob>;
   control(): Promise<ControlClient>;
+  /** Ends it, and resolves when nothing of it is left. */
+  kill(): Promise<FinishedJob>;
 }
 
 /** A zygote with a DATA and control groups of its own; `await using` removes all of it. */
@@ -157,7 +159,15 @@ export class TestZygote implements AsyncDisposable {
       disks: disksOf(spec),
       bound: request.bound ?? true,
     });
-    return { ...started, folder, finished, control: () => ControlClient.connect(folder) };
+    const control = () => ControlClient.connect(folder);
+    const kill = async () => {
+      const client = await control();
+      client.stop({ signal: 9, graceMs: 0, by: "the test" });
+      const record = await finished;
+      client.close();
+      return record;
+    };
+    return { ...started, folder, finished, control, kill };
   }
 
   /** A whole job, a failed start included, of which nothing is kept; `script` is given to `sh -c`. */

@@ -5,13 +5,14 @@ import { type Requirement, requires } from "./requirements.ts";
 import { describeFailure } from "./runner/failure.ts";
 import { type Outcome, sendRecord } from "./runner/records.ts";
 import { registerSuite, registerTest } from "./runner/registry.ts";
+import { stretched } from "./slowness.ts";
 
 export { requires };
 
 export type TestBody = () => void | Promise<void>;
 
 export interface SuiteOptions {
-  /** Deadline of the whole file in seconds, from its start to its end; 900 unless said. It ends what hangs, and measures nothing. */
+  /** Deadline of the whole file in seconds of a real machine (slowness.ts), from its start to its end; 900 unless said. It ends what hangs, and measures nothing. */
   readonly timeoutSeconds?: number;
   /** Deadline of each test in seconds; 150 unless said. */
   readonly testSeconds?: number;
@@ -25,12 +26,12 @@ export interface TestFunction {
 /** Begins a suite; the function it returns registers one test. Throws when the runner did not load this file. */
 export function suite(title: string, options: SuiteOptions = {}): TestFunction {
   const inner = uvuSuite(title);
-  registerSuite({ title, timeoutSeconds: options.timeoutSeconds ?? 900, queue: () => inner.run() });
+  registerSuite({ title, timeoutSeconds: stretched(options.timeoutSeconds ?? 900), queue: () => inner.run() });
   return (name: string, ...rest: [TestBody] | [Requirement, TestBody]) => {
     const [requirement, body] = rest.length === 2 ? rest : [undefined, rest[0]];
     if (typeof body !== "function") throw new Error(`test "${name}": its body is not a function`);
     registerTest(name);
-    inner(name, () => runTest(name, requirement, body, options.testSeconds ?? 150));
+    inner(name, () => runTest(name, requirement, body, stretched(options.testSeconds ?? 150)));
   };
 }
 

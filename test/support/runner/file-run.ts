@@ -5,6 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
+import { stretched } from "../slowness.ts";
 import { groupMembers, killGroup } from "./process-group.ts";
 import { parseRecords, recordDescriptor, type TestRecord } from "./records.ts";
 import { type FileResult, judge } from "./verdict.ts";
@@ -12,11 +13,11 @@ import { type FileResult, judge } from "./verdict.ts";
 const childScript = fileURLToPath(new URL("./child.js", import.meta.url));
 
 /** Seconds until a file that has not even registered its tests is killed. */
-const loadSeconds = 60;
+const loadSeconds = stretched(60);
 /** Seconds that a file has to end by itself once its last test is done. */
-const endSeconds = 20;
+const endSeconds = stretched(20);
 /** Milliseconds that processes of a finished file have to go: helpers end by themselves within 5 s, where they get to run. */
-const leftoverMs = 20_000;
+const leftoverMs = stretched(20_000);
 
 export interface FileRunOptions {
   /** Overrides the deadline that the file itself asks for, in seconds. */
