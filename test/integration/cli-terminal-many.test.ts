@@ -4,7 +4,7 @@ import { podiumScript, startProgram } from "../support/sandbox.ts";
 import { TestServer } from "../support/server.ts";
 import { requires, suite } from "../support/suite.ts";
 
-const test = suite("podium run -t, many at once", { timeoutSeconds: 240, testSeconds: 220 });
+const test = suite("podium run -t, many at once", { testSeconds: 600, timeoutSeconds: 1500 });
 const needs = requires("root", "libseccomp");
 
 /** Runs each command of argv[2] (JSON) in a pty of its own, argv[1] at a time; prints [status, text] of each, as JSON. */

@@ -2,9 +2,11 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import * as assert from "uvu/assert";
+import { descendantsOf, living } from "../support/processes.ts";
 import { runSandbox, startSandbox } from "../support/sandbox.ts";
 import { requires, suite } from "../support/suite.ts";
 import { temporaryFolder } from "../support/temporary-folder.ts";
+import { until } from "../support/until.ts";
 
 const test = suite("work folders of podium sandbox");
 const root = requires("root", "libseccomp");
@@ -79,8 +81,10 @@ test("what a killed podium left of it, the next one removes", root, async () => 
   using place = new Place();
   const killed = startSandbox(["--upload", "project", "--", "sh", "-c", "ls; sleep 1000"], place.options);
   await killed.sees("src\n");
+  const family = descendantsOf(killed.pid);
   killed.child.kill("SIGKILL");
   await killed.ended;
+  await until("its job ends with it", () => !family.some(living));
   assert.is(readdirSync(place.disk).length, 1);
   assert.is((await place.run("--", "true")).code, 0);
   assert.equal(readdirSync(place.disk), []);
