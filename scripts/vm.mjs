@@ -61,7 +61,10 @@ function runGuest({ kernelFiles, initrd, rootImage, checkout, swap, console, res
     ...drive(swap),
     ...["-serial", `file:${console}`, "-serial", `file:${results}`],
   ];
-  const qemu = spawn("qemu-system-x86_64", args, { stdio: ["ignore", "ignore", "inherit"] });
+  // It never outlives this process, however that ends.
+  const qemu = spawn("setpriv", ["--pdeathsig", "KILL", "qemu-system-x86_64", ...args], {
+    stdio: ["ignore", "ignore", "inherit"],
+  });
   const stop = () => qemu.kill("SIGKILL");
   const timers = [setTimeout(stop, deadlineMs), setTimeout(() => textOf(results) === "" && stop(), firstWordMs)];
   return new Promise((resolve, reject) => {
