@@ -10,9 +10,9 @@ import { openNetworks, startJob, tag } from "../support/net-jobs.ts";
 import { Peer } from "../support/net-peer.ts";
 import { enterWorld, ip, outside, outsidePeer } from "../support/net-world.ts";
 import { requires, suite } from "../support/suite.ts";
-import { until } from "../support/until.ts";
+import { namespaceEndSeconds, until } from "../support/until.ts";
 
-const test = suite("job network");
+const test = suite("job network", { testSeconds: 300 });
 const needs = requires("root", "nft", "ip", "netadmin");
 /** So long one listens where no answer should come. */
 const silenceMs = 700;
@@ -243,6 +243,6 @@ test("the connections of an ended job are forgotten before its address is given 
   assert.match(await first.peer.tcp(outside.address, 80), outside.host);
   assert.ok(known(address) > 0, "the kernel knows the connection");
   await first[Symbol.asyncDispose]();
-  await until("its slot is free", () => networks.used === 0);
+  await until("its slot is free", () => networks.used === 0, namespaceEndSeconds);
   assert.is(known(address), 0);
 });

@@ -16,9 +16,9 @@ import { measureLoopDelay } from "../support/net-loop-delay.ts";
 import { Peer } from "../support/net-peer.ts";
 import { enterWorld, ip, outside, outsidePeer } from "../support/net-world.ts";
 import { requires, suite } from "../support/suite.ts";
-import { until } from "../support/until.ts";
+import { namespaceEndSeconds, until } from "../support/until.ts";
 
-const test = suite("networks that come and go");
+const test = suite("networks that come and go", { testSeconds: 400 });
 const needs = requires("root", "nft", "ip", "netadmin");
 
 function nft(...words: string[]): string {
@@ -40,7 +40,8 @@ function traces(of: string): string[] {
 }
 
 async function settledTraces(of: string): Promise<string[]> {
-  for (let i = 0; i < 600 && traces(of).length > 0; i++) await sleep(50);
+  const deadline = performance.now() + namespaceEndSeconds * 1000;
+  while (traces(of).length > 0 && performance.now() < deadline) await sleep(50);
   return traces(of);
 }
 

@@ -11,9 +11,9 @@ import { descendantsOf, living } from "../support/processes.ts";
 import { podiumScript, startProgram } from "../support/sandbox.ts";
 import { requires, suite } from "../support/suite.ts";
 import { temporaryFolder } from "../support/temporary-folder.ts";
-import { until } from "../support/until.ts";
+import { namespaceEndSeconds, until } from "../support/until.ts";
 
-const test = suite("podium sandbox with a network");
+const test = suite("podium sandbox with a network", { testSeconds: 400 });
 const needs = requires("root", "libseccomp", "nft", "ip", "netadmin");
 
 function start(...args: string[]) {
@@ -41,7 +41,8 @@ function traces(): string[] {
 }
 
 async function settled(): Promise<string[]> {
-  for (let i = 0; i < 600 && traces().length > 0; i++) await sleep(50);
+  const deadline = performance.now() + namespaceEndSeconds * 1000;
+  while (traces().length > 0 && performance.now() < deadline) await sleep(50);
   return traces();
 }
 

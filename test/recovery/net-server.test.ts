@@ -10,9 +10,9 @@ import { netcheck } from "../../src/client/network.ts";
 import { NetServer } from "../support/net-server.ts";
 import { ip, outside } from "../support/net-world.ts";
 import { requires, suite } from "../support/suite.ts";
-import { until } from "../support/until.ts";
+import { namespaceEndSeconds, until } from "../support/until.ts";
 
-const test = suite("networks of jobs outlive their server");
+const test = suite("networks of jobs outlive their server", { testSeconds: 400 });
 const needs = requires("root", "libseccomp", "nft", "ip", "netadmin");
 const { address, other } = outside;
 
@@ -94,10 +94,11 @@ test(
         .split("\n")
         .filter((line) => line.includes(`pv${server.tag}`));
     const settled = () => [present(), ports()].every(({ length }) => length === wanted.length + 8);
-    await until("there are those of running jobs and the ready ones", settled);
+    await until("there are those of running jobs and the ready ones", settled, namespaceEndSeconds);
     for (const name of wanted) assert.ok(present().includes(name), `${name} is there`);
     await server.server.stopJobs();
     await server.server.stop();
-    await until("nothing is left", () => !ip("-o", "link").includes(server.tag) && present().length === 0);
+    const gone = () => !ip("-o", "link").includes(server.tag) && present().length === 0;
+    await until("nothing is left", gone, namespaceEndSeconds);
   },
 );

@@ -17,6 +17,7 @@ import type { ExitRecord, SandboxSpec } from "../../sandbox/spec.ts";
 import { idLocks, ZygoteClient } from "../../sandbox/zygote/client.ts";
 import type { StartedMessage } from "../../sandbox/zygote/protocol.ts";
 import { root } from "./runner/catalog.ts";
+import { until } from "./until.ts";
 
 export const podiumScript = join(root, "scripts/podium");
 
@@ -196,9 +197,16 @@ export class TestZygote implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.client.close();
     sweepJobs(this.cgroup, new Set());
-    const busy = removePlacement(this.cgroup);
+    // Who was killed leaves its groups on the kernel's own time.
+    let busy: string[] = [];
+    const removed = () => {
+      busy = removePlacement(this.cgroup);
+      return busy.length === 0;
+    };
+    await until("control groups are left busy", removed).catch((cause) => {
+      throw new Error(`control groups are left busy: ${busy.join(", ")}`, { cause });
+    });
     rmSync(this.folder, { recursive: true, force: true });
-    if (busy.length > 0) throw new Error(`control groups are left busy: ${busy.join(", ")}`);
   }
 
   #makeFolder(job: string): string {
