@@ -98,8 +98,8 @@ test("users, names, variables, networks and profiles that cannot be", needs, asy
     /user\.uid: 70000 is not an id of the job\n {2}use a number from 0 to 65535/,
   );
   await refuses(["--user=1:70000", "--", "true"], /user\.gid: 70000 is not an id/);
-  await refuses(["--user=root", "--", "true"], /"root" is not UID or UID:GID, in numbers/);
-  await refuses(["--user=-1", "--", "true"], /is not UID or UID:GID/);
+  await refuses(["--user=a:b:c", "--", "true"], /"a:b:c" is not USER or USER:GROUP; write it like 1000/);
+  await refuses(["--user=-1", "--", "true"], /user\.name: there is no user "-1" in the root's \/etc\/passwd/);
   await refuses(["--hostname=a\nb", "--", "true"], /hostname: "a\\nb" is no host name\n {2}use at most 63/);
   await refuses([`--hostname=${"h".repeat(64)}`, "--", "true"], /is no host name/);
   await refuses(["--env=NOVALUE", "--", "true"], /env: "NOVALUE" is not NAME=VALUE/);
