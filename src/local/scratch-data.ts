@@ -26,8 +26,8 @@ import { removeLocalWork } from "./work.ts";
 const runFolder = "/run/podium";
 const prefix = "local-";
 
-/** How long the last processes, already killed, may take to leave their groups. */
-const leaveTimeoutMs = 1000;
+/** How long the last processes, already killed, may take to leave their groups; the holder of a namespace lives for 2 s (clone.ts). */
+const leaveTimeoutMs = 4000;
 
 interface Claim {
   readonly folder: string;

@@ -71,7 +71,7 @@ test("without user namespaces Start and doctor refuse with the same words", need
   using attacks = new Attacks("under-filter");
   const newUser = 0x10000000; // CLONE_NEWUSER
   const condition = { index: 0, value: newUser, valueTwo: newUser, op: "SCMP_CMP_MASKED_EQ" };
-  const rule = { names: ["unshare"], action: "SCMP_ACT_ERRNO", errnoRet: 28, args: [condition] };
+  const rule = { names: ["unshare", "clone"], action: "SCMP_ACT_ERRNO", errnoRet: 28, args: [condition] };
   const prefix = without(attacks, [rule]);
   const { ok, required, detail, mend } = doctorSays(prefix, "namespace user");
   assert.equal([ok, required], [false, true]);
