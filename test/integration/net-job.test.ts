@@ -3,6 +3,7 @@ import { execFileSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { createServer } from "node:net";
 import * as assert from "uvu/assert";
+import { portName } from "../../net/names.ts";
 import { isMountPoint, reachablePath } from "../../net/namespaces.ts";
 import { shownAddresses, shownBridge, shownNamespaces, shownRoutes } from "../../net/show.ts";
 import { readSetting } from "../../net/sysctl.ts";
@@ -245,4 +246,25 @@ test("the connections of an ended job are forgotten before its address is given 
   await first[Symbol.asyncDispose]();
   await until("its slot is free", () => networks.used === 0, namespaceEndSeconds);
   assert.is(known(address), 0);
+});
+
+test("a network does not outlive its job for a connection whose other side is gone", needs, async () => {
+  enterWorld();
+  await using networks = await openNetworks();
+  await using _out = await outsidePeer();
+  const job = await startJob(networks);
+  const { namespace, slot } = job.network;
+  const sending = job.peer.transfer(outside.address, 80, "up", 60).catch(() => "");
+  const sockets = () => ip("netns", "exec", namespace, "ss", "-tnH");
+  await until("it sends", () => sockets().includes("ESTAB"));
+  ip("-n", outside.name, "link", "set", "eth0", "down");
+  try {
+    await job.peer[Symbol.asyncDispose]();
+    await sending;
+    assert.match(sockets(), /FIN-WAIT-1/, "the kernel goes on alone");
+    await networks.release(job.network);
+    await until("its veth pair is gone", () => !ip("-o", "link").includes(`${portName(tag, slot)}@`));
+  } finally {
+    ip("-n", outside.name, "link", "set", "eth0", "up");
+  }
 });
