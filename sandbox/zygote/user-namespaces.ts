@@ -3,7 +3,7 @@
 // gives it back however init ends, so there is no list to repair after a crash, and all servers of the host share the file.
 import { openSync, readFileSync, writeFileSync } from "node:fs";
 import { type IdRanges, idsPerJob, usualIdRanges } from "../id-ranges.ts";
-import { cloneHolder, endHolder, type Holder } from "../sys/clone.ts";
+import { cloneRemnant, type Remnant, reapRemnant } from "../sys/clone.ts";
 import { close, O_CREAT, O_RDWR, open, tryLockByte } from "../sys/descriptors.ts";
 import { CLONE_NEWUSER } from "../sys/namespaces.ts";
 
@@ -35,19 +35,19 @@ function claimRange(lockFile: string, { first, ranges }: IdRanges): { lock: numb
 
 /** A user namespace with this mapping, in `uid_map` form (user_namespaces(7)); nothing lives in it. Returns its descriptor. */
 export function makeUserNamespace(uidMap: string, gidMap: string): number {
-  const holder = cloneHolder(CLONE_NEWUSER);
+  const remnant = cloneRemnant(CLONE_NEWUSER);
   try {
-    const process = `/proc/${numberInProc(holder)}`;
+    const process = `/proc/${numberInProc(remnant)}`;
     writeFileSync(`${process}/uid_map`, uidMap);
     writeFileSync(`${process}/gid_map`, gidMap);
     return openSync(`${process}/ns/user`, "r");
   } finally {
-    endHolder(holder);
+    reapRemnant(remnant);
   }
 }
 
 /** Another one than its pid where the caller lives in a job's pid namespace and /proc is the host's still. */
-function numberInProc({ pidfd }: Holder): string {
+function numberInProc({ pidfd }: Remnant): string {
   const [, number] = /^Pid:\s*(\d+)$/m.exec(readFileSync(`/proc/self/fdinfo/${pidfd}`, "latin1")) ?? [];
   if (number === undefined) throw new Error("user namespace: its process died");
   return number;
