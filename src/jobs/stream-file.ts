@@ -5,8 +5,8 @@ import { wholeCharacters } from "./utf8.ts";
 
 /** One message carries at most this much. */
 const pieceBytes = 64 * 1024;
-/** So much is read at a time: a wait for the disk's thread, and two looks for a gap, for many messages. */
-const readBytes = 1024 * 1024;
+/** So much is read at a time: a wait for the disk's thread, and two looks for a gap, for some messages. Each reader holds as much. */
+const readBytes = 256 * 1024;
 const longestTail = 3;
 const nothing = Buffer.alloc(0);
 const nothingRead: Read = { offset: 0, bytes: nothing, gapAt: Number.POSITIVE_INFINITY };
