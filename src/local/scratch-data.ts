@@ -26,7 +26,7 @@ import { removeLocalWork } from "./work.ts";
 const runFolder = "/run/podium";
 const prefix = "local-";
 
-/** How long the last processes, already killed, may take to leave their groups; the holder of a namespace lives for 2 s (clone.ts). */
+/** How long the last processes, already killed, may take to leave their groups. */
 const leaveTimeoutMs = 4000;
 
 interface Claim {
