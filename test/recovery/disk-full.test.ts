@@ -45,11 +45,17 @@ test(
       assert.equal([full.state, full.outcome?.signal], [State.FAILED, "SIGPIPE"]);
       assert.match(full.outcome?.message ?? "", /its output was cut off \(stdout: ENOSPC\)/);
       assert.is(server.jobFile(flood, "state"), "FAILED\n");
-      const filled = spawnSync("dd", ["if=/dev/zero", `of=${join(server.data, "filler")}`, "bs=4k"]);
-      assert.match(String(filled.stderr), /No space left/);
-      for (const id of [talker, quiet]) process.kill(Number(server.jobFile(id, "pid")), "SIGUSR1");
+      const fill = (name: string) => {
+        const { stderr } = spawnSync("dd", ["if=/dev/zero", `of=${join(server.data, name)}`, "bs=4k"]);
+        assert.match(String(stderr), /No space left/);
+      };
+      fill("filler");
+      process.kill(Number(server.jobFile(quiet, "pid")), "SIGUSR1");
+      const ended = await api.wait(quiet);
+      fill("filler2"); // what it had kept only while it ran made room
+      process.kill(Number(server.jobFile(talker, "pid")), "SIGUSR1");
       const following = api.output({ id: talker });
-      const [talked, ended] = await Promise.all([api.wait(talker), api.wait(quiet)]);
+      const talked = await api.wait(talker);
       assert.equal([talked.outcome?.cause, talked.outcome?.exitCode], [Cause.EXITED, 5]);
       assert.equal([ended.outcome?.exitCode, ended.state], [0, State.COMPLETED]);
       assert.equal([server.jobFile(talker, "state"), server.jobFile(quiet, "state")], ["FAILED\n", "COMPLETED\n"]);
@@ -67,7 +73,7 @@ test(
       const again = server.api();
       assert.equal((await again.info(talker)).outcome, talked.outcome);
       assert.equal((await again.info(quiet)).outcome, ended.outcome);
-      spawnSync("rm", [join(server.data, "filler")]);
+      spawnSync("rm", [join(server.data, "filler"), join(server.data, "filler2")]);
       await again.remove(flood);
       assert.is((await again.wait(await again.startId("exit 4"))).outcome?.exitCode, 4);
     });
