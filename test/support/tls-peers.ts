@@ -89,14 +89,14 @@ export function podiumClient(flags: ConnectionFlags): PeersClient & { readonly c
 export function looseClient(port: number, context: SecureContextOptions): PeersClient {
   const secureContext = createSecureContext({ ciphers: looseCiphers, ...context });
   const credentials = ChannelCredentials.createFromSecureContext(secureContext, { rejectUnauthorized: false });
-  return peersClient(new Client(`localhost:${port}`, credentials, { "grpc.enable_http_proxy": 0 }));
+  return peersClient(new Client(`127.0.0.1:${port}`, credentials, { "grpc.enable_http_proxy": 0 }));
 }
 
 const looseCiphers = "TLS_AES_256_GCM_SHA384:DEFAULT:@SECLEVEL=0";
 
 export function plaintextClient(port: number): PeersClient {
   const options = { "grpc.enable_http_proxy": 0 };
-  return peersClient(new Client(`localhost:${port}`, ChannelCredentials.createInsecure(), options));
+  return peersClient(new Client(`127.0.0.1:${port}`, ChannelCredentials.createInsecure(), options));
 }
 
 function peersClient(client: Client): PeersClient {
