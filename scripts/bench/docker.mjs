@@ -1,6 +1,7 @@
 // `docker run` with a daemon of the bench's own, in mount, network and pid namespaces of its own: its bridge, its mounts and
 // all that it starts go with it. Where it is not installed, Debian's packages are unpacked into the bench's folder.
 import { spawn as spawnChild, spawnSync } from "node:child_process";
+import { once } from "node:events";
 import { closeSync, existsSync, mkdirSync, openSync, readdirSync, readFileSync, rmdirSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -78,9 +79,18 @@ class Daemon {
     return `its daemon does not start on this host: ${last}`;
   }
 
-  /** All that it started is in its pid namespace and ends with it; what is left are the folders of its control groups. */
+  /**
+   * The first process of its pid namespace is gone when all others are, and their mounts and links with them; what is left
+   * are the folders of control groups.
+   */
   async close() {
-    this.#child.kill("SIGKILL");
+    const { pid, exitCode, signalCode } = this.#child;
+    if (pid !== undefined && exitCode === null && signalCode === null) {
+      const ended = once(this.#child, "exit");
+      const [first] = readFileSync(`/proc/${pid}/task/${pid}/children`, "utf8").trim().split(" ");
+      process.kill(Number(first) || pid, "SIGKILL");
+      await ended;
+    }
     const deadline = performance.now() + goneMs;
     const roots = ["/sys/fs/cgroup", ...readdirSync("/sys/fs/cgroup").map((name) => join("/sys/fs/cgroup", name))];
     const groups = () => roots.map((root) => join(root, this.#cgroup)).filter(existsSync);
