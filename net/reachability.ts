@@ -21,11 +21,17 @@ export interface ProbeResult {
 }
 
 /** How a job sees the network: where it is, how it resolves names, which rights it has. */
+/** A process from which is asked: never another one that has its pid by now. */
+export interface ProbedProcess {
+  readonly pid: number;
+  /** sandbox/sys/process-identity.ts; null: it is not known. */
+  readonly startTicks: number | null;
+}
+
 export interface ProbePlace {
-  /** Path of the namespace's file. */
+  /** Whose namespace it is, and whose root's /etc/hosts and /etc/resolv.conf count; else a namespace's path, and texts. */
+  readonly process: ProbedProcess | null;
   readonly namespace: string;
-  /** Path of its root, whose /etc/hosts and /etc/resolv.conf count; null: the texts below do. */
-  readonly root: string | null;
   readonly hosts: string;
   readonly resolvConf: string;
   /** Ids of the host that the asking process takes; 0 keeps root. */

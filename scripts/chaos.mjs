@@ -1,5 +1,6 @@
-// `npm run chaos [ROUNDS] [SEED]`: 200 rounds, unless said, of random jobs while server and zygote are killed and clients
-// cut; test/recovery/chaos.ts says what must hold. Ends 0 when all of it did, and the host is as before. Needs root.
+// `npm run chaos [ROUNDS] [SEED]`: 200 rounds, unless said, of random jobs while server, zygote and inits are killed and clients
+// cut; test/recovery/chaos.ts says what must hold. Ends 0 when all of it did, and the host is as before. It takes about three
+// seconds a round, and ends by itself with what hangs. Needs root.
 import { bundle, compile } from "./build.mjs";
 
 const [rounds = 200, seed = Date.now() % 2 ** 32] = process.argv.slice(2).map(Number);

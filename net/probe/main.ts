@@ -7,6 +7,7 @@ import { SyscallError } from "../../sandbox/sys/errors.ts";
 import { CLONE_NEWNET, setns } from "../../sandbox/sys/namespaces.ts";
 import { connectTcp, pingOnce } from "../../sandbox/sys/probe-sockets.ts";
 import { setNoNewPrivileges } from "../../sandbox/sys/process.ts";
+import { openProcess } from "../../sandbox/sys/process-identity.ts";
 import { openInRoot } from "../../sandbox/sys/resolve.ts";
 import { bytesOf, formatAddress, parseAddress } from "../addresses.ts";
 import { nameserversIn } from "../dns.ts";
@@ -17,10 +18,23 @@ interface Names {
   readonly resolvConf: string;
 }
 
+/** With the paths of the namespace and of the root, whose files count; null: the texts do. */
+interface Place extends ProbeRequest {
+  readonly root: string | null;
+}
+
 const largestFile = 1 << 20;
 
+function placeOf(request: ProbeRequest): Place {
+  if (request.process === null) return { ...request, root: null };
+  const folder = openProcess(request.process.pid, request.process.startTicks);
+  if (folder === null) throw new Error("the job is over");
+  const at = `/proc/self/fd/${folder}`;
+  return { ...request, namespace: `${at}/ns/net`, root: `${at}/root` };
+}
+
 /** The job's own files, which it may have made anything of: nothing there is followed out of its root or can hold us up. */
-function namesOf({ root, hosts, resolvConf }: ProbeRequest): Names {
+function namesOf({ root, hosts, resolvConf }: Place): Names {
   if (root === null) return { hosts, resolvConf };
   const fd = open(root, O_PATH | O_DIRECTORY);
   try {
@@ -47,7 +61,7 @@ function textIn(root: number, path: string): string {
   }
 }
 
-function enter({ namespace, uid, gid }: ProbeRequest): void {
+function enter({ namespace, uid, gid }: Place): void {
   const fd = openSync(namespace, "r");
   setns(fd, CLONE_NEWNET);
   closeSync(fd);
@@ -116,8 +130,9 @@ async function ask(request: ProbeRequest, names: Names): Promise<ProbeResult> {
 
 async function main(): Promise<void> {
   const request = JSON.parse(readFileSync(0, "utf8")) as ProbeRequest;
-  const names = namesOf(request);
-  enter(request);
+  const place = placeOf(request);
+  const names = namesOf(place);
+  enter(place);
   process.stdout.write(JSON.stringify(await ask(request, names)));
 }
 

@@ -1,7 +1,13 @@
 // Who asks from inside jobs: a few processes at a time, whatever users ask for.
 import { readFileSync } from "node:fs";
 import { NetworkError } from "../errors.ts";
-import { type ProbePlace, type ProbeResult, type ProbeTarget, parseTarget } from "../reachability.ts";
+import {
+  type ProbedProcess,
+  type ProbePlace,
+  type ProbeResult,
+  type ProbeTarget,
+  parseTarget,
+} from "../reachability.ts";
 import { probe } from "./client.ts";
 
 const mostAtOnce = 4;
@@ -25,21 +31,20 @@ export class ProbeQueue {
   }
 
   /** From inside the job whose command has this pid. Throws NetworkError (invalid for the target, failed when it is over). */
-  async askFrom(pid: number, target: string, timeoutMs: number): Promise<ProbeResult> {
-    return this.ask(placeOf(pid), parseTarget("target", target), timeoutMs);
+  async askFrom(command: ProbedProcess, target: string, timeoutMs: number): Promise<ProbeResult> {
+    return this.ask(placeOf(command), parseTarget("target", target), timeoutMs);
   }
 }
 
 /** Before there is a command: the rights of nobody in a namespace that is ready for one. */
 export function placeBefore(namespace: string, names: { hosts: string; resolvConf: string }): ProbePlace {
-  return { namespace, root: null, ...names, uid: nobody, gid: nobody };
+  return { process: null, namespace, ...names, uid: nobody, gid: nobody };
 }
 
 /** Where a command is: its namespace, its own files, its real ids (proc_pid_status(5)). */
-function placeOf(pid: number): ProbePlace {
-  const namespace = `/proc/${pid}/ns/net`;
-  const [uid, gid] = ["Uid", "Gid"].map((name) => realId(pid, name));
-  return { namespace, root: `/proc/${pid}/root`, hosts: "", resolvConf: "", uid: uid ?? nobody, gid: gid ?? nobody };
+function placeOf(command: ProbedProcess): ProbePlace {
+  const [uid, gid] = ["Uid", "Gid"].map((name) => realId(command.pid, name));
+  return { process: command, namespace: "", hosts: "", resolvConf: "", uid: uid ?? nobody, gid: gid ?? nobody };
 }
 
 function realId(pid: number, name: string): number {

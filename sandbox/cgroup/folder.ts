@@ -24,13 +24,17 @@ export function makeGroupIfMissing(folder: string): void {
   }
 }
 
-/** Removes a group and the groups in it, waiting up to a second for the killed; a missing one is fine. Throws CgroupError. */
-export function removeGroup(folder: string): void {
-  const deadline = Date.now() + removeTimeoutMs;
+/**
+ * Removes a group and the groups in it, waiting up to a second for the killed; a missing one is fine. `again` is called while
+ * somebody is left: it may kill who has come late. Throws CgroupError.
+ */
+export function removeGroup(folder: string, again: () => void = () => {}): void {
+  const deadline = performance.now() + removeTimeoutMs;
   while (!tryToRemove(folder)) {
-    if (Date.now() >= deadline) {
+    if (performance.now() >= deadline) {
       throw new CgroupError(`cannot remove control group ${folder}: EBUSY: processes are left in it`);
     }
+    again();
     pause(1);
   }
 }

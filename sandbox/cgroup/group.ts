@@ -56,8 +56,8 @@ export interface Group {
   update(limits: Limits, disks: readonly string[]): void;
   /** Kills what is left where the kernel can (v2: cgroup.kill). A no-op on v1, where init's kill(-1) does it. */
   kill(): void;
-  /** Closes the descriptors and removes the group; throws when a process is left in it. */
-  remove(): void;
+  /** Closes the descriptors and removes the group; `again` is called while a process is left in it, and it throws when one stays. */
+  remove(again?: () => void): void;
 }
 
 export interface GroupRequest {

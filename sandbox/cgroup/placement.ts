@@ -67,8 +67,8 @@ export function sweepJob(plan: CgroupPlan, name: string): void {
 }
 
 function endGroup(folder: string): void {
-  const deadline = Date.now() + killTimeoutMs;
-  while (!tryToRemove(folder) && Date.now() < deadline) {
+  const deadline = performance.now() + killTimeoutMs;
+  while (!tryToRemove(folder) && performance.now() < deadline) {
     // cgroup.kill is there on v2 since 5.14.
     if (!writeControlIfThere(folder, "cgroup.kill", "1")) killMembers(folder);
     pause(2);

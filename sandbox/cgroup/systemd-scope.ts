@@ -43,8 +43,8 @@ function askForScope(unit: string, pid: number): void {
 }
 
 function waitForMove(unit: string, pid: number, mount: MountInfo): void {
-  const deadline = Date.now() + moveTimeoutMs;
-  while (Date.now() < deadline) {
+  const deadline = performance.now() + moveTimeoutMs;
+  while (performance.now() < deadline) {
     const memberships = parseProcCgroup(readFileSync(`/proc/${pid}/cgroup`, "utf8"));
     const path = memberships.find(({ controllers }) => controllers.length === 0)?.path ?? "";
     if (groupFolder(mount, path)?.endsWith(`/${unit}`)) return;

@@ -239,13 +239,13 @@ class V1Group implements Group {
 
   kill(): void {}
 
-  remove(): void {
+  remove(again?: () => void): void {
     if (this.#watch.events !== -1) {
       closeSync(this.#watch.events);
       closeSync(this.#watch.control);
     }
-    for (const folder of this.folders) removeGroup(folder);
-    if (this.#folderOf.cpuset !== null) removeGroup(this.#folderOf.cpuset);
+    for (const folder of this.folders) removeGroup(folder, again);
+    if (this.#folderOf.cpuset !== null) removeGroup(this.#folderOf.cpuset, again);
   }
 
   #number(controller: V1Controller, file: string): number {

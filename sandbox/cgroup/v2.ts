@@ -190,9 +190,9 @@ class V2Group implements Group {
     writeControl(this.#folder, "cgroup.kill", "1");
   }
 
-  remove(): void {
+  remove(again?: () => void): void {
     if (this.oomEvents.fd !== -1) closeSync(this.oomEvents.fd);
-    removeGroup(this.#folder);
+    removeGroup(this.#folder, again);
   }
 
   /**

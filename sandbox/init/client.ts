@@ -3,6 +3,8 @@ import { close as closeFd, open } from "node:fs";
 import { connect, type Socket } from "node:net";
 import { promisify } from "node:util";
 import { encodeFrame, encodeJson } from "../frames.ts";
+import { identityIn, type ProcessIdentity } from "../sys/process-identity.ts";
+import { peerPid } from "../sys/sockets.ts";
 import { ControlType, maxInputBytes, type ResizeMessage, type StopMessage } from "./protocol.ts";
 
 const openFile = promisify(open);
@@ -31,6 +33,12 @@ export class ControlClient {
     } finally {
       closeFd(fd, () => {});
     }
+  }
+
+  /** Who listens at the other end, as the kernel knows it. null: it has ended. */
+  peer(): ProcessIdentity | null {
+    const fd = descriptorOf(this.socket);
+    return fd < 0 ? null : identityIn(`/proc/${peerPid(fd)}`);
   }
 
   signal(signal: number): void {
@@ -65,4 +73,9 @@ export class ControlClient {
   close(): void {
     this.socket.destroy();
   }
+}
+
+/** -1 once it is closed. Node tells nobody the descriptor of a pipe but through its handle. */
+function descriptorOf(socket: Socket): number {
+  return (socket as unknown as { readonly _handle: { readonly fd: number } | null })._handle?.fd ?? -1;
 }

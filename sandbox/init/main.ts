@@ -8,6 +8,7 @@ import { encodeJson } from "../frames.ts";
 import { StepError, step } from "../setup/step.ts";
 import type { SandboxSpec } from "../spec.ts";
 import { close, O_DIRECTORY, O_PATH, open, write } from "../sys/descriptors.ts";
+import { isGone } from "../sys/errors.ts";
 import { exitNow, setsid, setUndumpable } from "../sys/process.ts";
 import { MessageType, type SetupFailure, type StartMessage } from "../zygote/protocol.ts";
 import type { UserNamespace } from "../zygote/user-namespaces.ts";
@@ -16,6 +17,7 @@ import { appear, writeNew } from "./new-file.ts";
 import { type End, exitRecord } from "./outcome.ts";
 import { outputsOf } from "./outputs.ts";
 import { type PreparedJob, prepareJob } from "./prepared.ts";
+import { processLines } from "./processes.ts";
 import { noLimits, type ReadyJob, type Slot, waitReady } from "./ready.ts";
 import { type PreparedRecord, prepareRecord, writeRecord } from "./record.ts";
 import { PipeSource } from "./source.ts";
@@ -85,13 +87,17 @@ function openRecord({ start, groupName }: Task, ready: ReadyJob | null): Prepare
     return step("record", () => {
       const record = prepareRecord(start.folder);
       // For a server that comes later: the group of a ready-made job is not named after the job.
-      if (ready !== null) writeNew(`${start.folder}/group`, `${groupName}\n`);
+      if (ready !== null) writeWho(start.folder, groupName, ready.processes);
       return record;
     });
   } catch (error) {
     if (ready !== null) discard(ready.prepared.group);
     throw error;
   }
+}
+
+function writeWho(folder: string, groupName: string, processes: string): void {
+  writeNew(`${folder}/group`, `${groupName}\n${processes}`);
 }
 
 /** From nothing to nothing: when it returns, no process and no group of the job is left. Whatever fails is in the End. */
@@ -105,13 +111,22 @@ function supervise(task: Task, ready: ReadyJob | null): End {
     supervisor = new Supervisor(parts);
     parts.command.release();
     const end = supervisor.run();
-    unlinkSync(`${task.start.folder}/control`);
+    removeControl(task.start.folder);
     return end;
   } catch (error) {
     if (group !== null) endEverybody(group);
     return failedEnd(failureOf(error), supervisor?.startedAtMs ?? 0);
   } finally {
     if (group !== null) removeGroup(group);
+  }
+}
+
+/** Whoever has removed it already shall not cost the job its outcome. */
+function removeControl(folder: string): void {
+  try {
+    unlinkSync(`${folder}/control`);
+  } catch (error) {
+    if (!isGone(error)) throw error;
   }
 }
 
@@ -143,6 +158,7 @@ function acquire(task: Task, group: Group, ready: ReadyJob | null): Parts {
     signals: prepared.signals,
     owner: start.bound ? server : -1,
     onExec: (pid, startedAtMs) => {
+      if (ready === null && !start.bound) writeWho(start.folder, groupName, processLines(pid));
       appear(`${start.folder}/pid`, `${pid}\n`);
       tell(task, MessageType.started, { pid, initPid, startedAtMs, group: groupName });
     },
@@ -166,9 +182,10 @@ function discard(group: Group): void {
   removeGroup(group);
 }
 
+/** A further command may be about to enter (sandbox/exec): it finds no group, or dies. */
 function removeGroup(group: Group): void {
   try {
-    group.remove();
+    group.remove(() => endEverybody(group));
   } catch (error) {
     complain(`${(error as Error).message}; the next start of podium removes it`);
   }

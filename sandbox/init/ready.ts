@@ -12,6 +12,7 @@ import { reap } from "../sys/process.ts";
 import { nextSignal } from "../sys/signals.ts";
 import type { StartMessage } from "../zygote/protocol.ts";
 import { Orders, type Origin, type PreparedJob, prepareJob, showNetwork } from "./prepared.ts";
+import { processLines } from "./processes.ts";
 
 /** Where a job is made ready. */
 export interface Slot {
@@ -26,6 +27,8 @@ export interface Slot {
 export interface ReadyJob {
   readonly prepared: PreparedJob;
   readonly start: StartMessage;
+  /** Who is who (processes.ts), looked up while nobody waited. */
+  readonly processes: string;
 }
 
 /** What a group has until the request sets its limits. */
@@ -44,20 +47,21 @@ export function waitReady(origin: Origin, group: Group, { socket, network }: Slo
   const orders = new Orders();
   const prepared = prepareJob(origin, group, { kind: "told", pipe: orders.readEnd, network });
   close(orders.readEnd);
-  const request = waitForRequest(prepared, socket);
-  if (request === null) return null;
+  const heard = waitForRequest(prepared, socket);
+  if (heard === null) return null;
+  const { request, processes } = heard;
   const start = JSON.parse(request.toString()) as StartMessage;
   showNetwork(start.spec, prepared.network);
   orders.give(request);
   write(socket, takenByte);
   close(socket);
-  return { prepared, start };
+  return { prepared, start, processes };
 }
 
-function waitForRequest({ command, signals }: PreparedJob, socket: number): Buffer | null {
+function waitForRequest({ command, signals }: PreparedJob, socket: number) {
   const inbox = new Inbox(socket);
   const set = new PollSet();
-  for (let told = false; ; ) {
+  for (let processes = ""; ; ) {
     set.clear();
     const request = set.add(socket, POLLIN);
     const signal = set.add(signals, POLLIN);
@@ -66,12 +70,12 @@ function waitForRequest({ command, signals }: PreparedJob, socket: number): Buff
     command.advance(set);
     if (typeof command.setup === "object") throw new Error(command.setup.message);
     if (set.ready(signal) !== 0 && hasEnded(command.pid, signals)) return null;
-    if (command.ready && !told) {
+    if (command.ready && processes === "") {
+      processes = processLines(command.hostPid);
       write(socket, readyByte);
-      told = true;
     }
     if (set.ready(request) !== 0) inbox.receive();
-    if (inbox.request !== undefined) return inbox.request;
+    if (inbox.request !== undefined) return inbox.request && { request: inbox.request, processes };
   }
 }
 

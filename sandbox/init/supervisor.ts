@@ -91,7 +91,7 @@ export class Supervisor {
       forbiddenCall: this.#command.forbidden?.name ?? "",
       outputFailure: this.#parts.outputs.failure,
       startedAtMs: this.startedAtMs,
-      finishedAtMs: Date.now(),
+      finishedAtMs: Math.max(this.startedAtMs, Date.now()), // a clock that was set back moves no end before its beginning
       usage: { ...this.#parts.group.usage(), memoryBytes: 0, pids: 0 },
       timeoutMs: this.#timeoutMs,
       ...(oomKills > 0 && { memoryLimitBytes: this.#parts.group.memoryLimitBytes() }),

@@ -3,7 +3,7 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { openGroup } from "../cgroup/create.ts";
 import type { CgroupPlan } from "../cgroup/group.ts";
-import { close, O_DIRECTORY, O_RDONLY, open } from "../sys/descriptors.ts";
+import { close, O_RDONLY, open } from "../sys/descriptors.ts";
 import {
   CLONE_NEWCGROUP,
   CLONE_NEWIPC,
@@ -13,6 +13,7 @@ import {
   CLONE_NEWUTS,
   setns,
 } from "../sys/namespaces.ts";
+import { openProcess } from "../sys/process-identity.ts";
 import { step } from "./step.ts";
 
 /** After the mount namespace /proc is the job's: descriptors are opened before. */
@@ -24,10 +25,14 @@ const kinds = [
   ["mnt", CLONE_NEWNS],
 ] as const;
 
+const ended = "the job's command has ended";
+
 /** The job to enter. */
 export interface Destination {
   /** The command's, as the host sees it. */
   readonly pid: number;
+  /** When it started (process-identity.ts); null: an older podium wrote none down. */
+  readonly startTicks: number | null;
   readonly cgroup: CgroupPlan;
   /** Name of the job's group: the process with `pid` must be in it. */
   readonly group: string;
@@ -44,8 +49,12 @@ export interface Joined {
   readonly idBase: number;
 }
 
-export function openTarget({ pid }: Destination): Target {
-  return { folder: step("process", () => open(`/proc/${pid}`, O_RDONLY | O_DIRECTORY)) };
+export function openTarget({ pid, startTicks }: Destination): Target {
+  return step("process", () => {
+    const folder = openProcess(pid, startTicks);
+    if (folder === null) throw new Error(ended);
+    return { folder };
+  });
 }
 
 /** Children of this process are in the target's pid namespace from now on: if it is a job's, they die with the job. */
@@ -63,7 +72,7 @@ function requireSameGroup(theirs: string, group: string): void {
   const groups = (text: string) => text.split("\n").filter((line) => line.endsWith(`/jobs/${group}`));
   const [mine, other] = [groups(ours), new Set(groups(theirs))];
   if (mine.length > 0 && mine.every((line) => other.has(line))) return;
-  throw new Error("the job's command has ended");
+  throw new Error(ended);
 }
 
 /** In a child, which has one thread: into the job's group and all of its namespaces but the user namespace. */
@@ -88,6 +97,6 @@ export function joinJob({ folder }: Target, { cgroup, group }: Destination): Joi
 /** Where uid 0 is on the host (user_namespaces(7)). */
 function idBaseOf(map: string): number {
   const [, base] = /^\s*0\s+(\d+)\s/m.exec(map) ?? [];
-  if (base === undefined) throw new Error("the job's command has ended");
+  if (base === undefined) throw new Error(ended);
   return Number(base);
 }

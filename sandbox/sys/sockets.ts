@@ -6,6 +6,7 @@ const c = {
   bind: libc("int bind(int, const uint8_t*, unsigned int)"),
   listen: libc("int listen(int, int)"),
   accept4: libc("int accept4(int, void*, void*, int)"),
+  getsockopt: libc("int getsockopt(int, int, int, uint8_t*, uint8_t*)"),
   close: libc("int close(int)"),
 };
 
@@ -47,4 +48,16 @@ export function accept(listener: number): number | null {
   if (transient.includes(errno())) return null;
   check(fd, "accept4");
   return null;
+}
+
+const SOL_SOCKET = 1;
+const SO_PEERCRED = 17;
+const ucredBytes = 12;
+
+/** getsockopt(fd, SOL_SOCKET, SO_PEERCRED); unix(7). Of a client's socket: the pid of whoever called listen(2) on the other end. */
+export function peerPid(fd: number): number {
+  const [credentials, length] = [Buffer.alloc(ucredBytes), Buffer.alloc(4)];
+  length.writeUInt32LE(ucredBytes);
+  check(c.getsockopt(fd, SOL_SOCKET, SO_PEERCRED, credentials, length), "getsockopt(SO_PEERCRED)", `descriptor ${fd}`);
+  return credentials.readInt32LE(0);
 }

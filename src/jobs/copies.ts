@@ -6,6 +6,7 @@ import { seccompPrograms } from "../../sandbox/seccomp/programs.ts";
 import { Exhausted, InvalidRequest, NoSuchFile, NotPossible, NotRunning } from "./errors.ts";
 import { readGroup } from "./folder.ts";
 import type { Job } from "./job.ts";
+import { readProcesses } from "./processes.ts";
 
 /** What is known of a job that files go into or come out of. */
 export interface CopyPlace {
@@ -24,7 +25,9 @@ function requestOf({ cgroup, job, path }: CopyPlace, action: CopyRequest["action
   if (inside === undefined)
     throw new NotPossible(`job ${job.id} was started by an older podium, which kept too little`);
   const { uid, gid, cwd } = inside;
-  return { pid: job.pid, cgroup, group: groupOf(job), user: { uid, gid }, cwd, seccomp: filters(), action };
+  const startTicks = readProcesses(job.folder).command?.startTicks ?? null;
+  const place = { pid: job.pid, startTicks, cgroup, group: groupOf(job) };
+  return { ...place, user: { uid, gid }, cwd, seccomp: filters(), action };
 }
 
 /** Named after the job, unless its folder says otherwise. */

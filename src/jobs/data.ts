@@ -55,8 +55,10 @@ export function openData(folder: string): Data {
     zygotePid: file("zygote.pid"),
     cgroupPlan: file("cgroup.json"),
   };
-  for (const inner of [data.jobs, data.stage, data.uploads, data.trash, data.homes])
+  for (const inner of [data.jobs, data.stage, data.uploads, data.trash, data.homes]) {
     mkdirSync(inner, { recursive: true, mode: 0o700 });
+    checkDataFolder(inner);
+  }
   const id = idOf(data);
   if (lockDataId(id)) return { ...data, id };
   throw new DataError(

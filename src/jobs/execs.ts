@@ -20,6 +20,7 @@ import { readGroup } from "./folder.ts";
 import type { Job } from "./job.ts";
 import type { Caller } from "./jobs.ts";
 import { type KeptProgram, readProgram } from "./kept-program.ts";
+import { readProcesses } from "./processes.ts";
 import { refusedField } from "./refusals.ts";
 import { refuseOther, refuseViewer } from "./roles.ts";
 
@@ -83,7 +84,9 @@ export class Execs {
     this.#enter(caller.user);
     const group = readGroup(job.folder) ?? String(job.id);
     const { ownRoot } = kept;
-    const command = new FurtherCommand({ pid: job.pid, cgroup: this.#cgroup, group, ...program, ownRoot });
+    const startTicks = readProcesses(job.folder).command?.startTicks ?? null;
+    const place = { pid: job.pid, startTicks, cgroup: this.#cgroup, group };
+    const command = new FurtherCommand({ ...place, ...program, ownRoot });
     void command.gone.then(() => this.#leave(caller.user));
     return {
       events: () => this.#eventsOf(caller, job, command),

@@ -2,6 +2,7 @@
 import { once } from "node:events";
 import type { ControlClient } from "../../sandbox/init/client.ts";
 import type { JobControl } from "./job-control.ts";
+import { readProcesses } from "./processes.ts";
 
 export function jobControl(client: ControlClient): JobControl {
   const { socket } = client;
@@ -20,4 +21,12 @@ export function jobControl(client: ControlClient): JobControl {
     closed,
     close: () => socket.destroySoon(),
   };
+}
+
+/** Whoever listens there is the process that wrote the folder's `group`, by pid and start time. */
+export function isSupervisor(client: ControlClient, folder: string): boolean {
+  const { init } = readProcesses(folder);
+  if (init === null) return true; // about to start, or of an older podium
+  const peer = client.peer();
+  return peer !== null && peer.pid === init.pid && peer.startTicks === init.startTicks;
 }

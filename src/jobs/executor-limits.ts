@@ -4,9 +4,11 @@ import { CgroupError } from "../../sandbox/cgroup/errors.ts";
 import { tryFurtherLimits } from "../../sandbox/cgroup/further-limits.ts";
 import type { CgroupPlan, Group } from "../../sandbox/cgroup/group.ts";
 import { checkRequest, isAsked } from "../../sandbox/cgroup/limits.ts";
+import { RequestError } from "../../sandbox/request-error.ts";
+import { ProfileError } from "../../sandbox/seccomp/errors.ts";
 import type { Limits } from "../../sandbox/spec.ts";
-import { Unenforceable } from "./errors.ts";
-import { limitFields } from "./refusals.ts";
+import { InvalidRequest, Unenforceable } from "./errors.ts";
+import { limitFields, refusedField, refusedLimit } from "./refusals.ts";
 
 /** Throws Unenforceable or CgroupError before any side effect. */
 export function checkLimits(plan: CgroupPlan, limits: Limits, disks: readonly string[]): void {
@@ -52,4 +54,11 @@ function restore(group: Group, was: Limits, disks: readonly string[]): void {
   } catch (error) {
     if (!(error instanceof CgroupError)) throw error;
   }
+}
+
+/** A refusal of the sandbox as an error of the product. */
+export function requestFailure(error: unknown): unknown {
+  if (error instanceof RequestError) return refusedField(error);
+  if (error instanceof CgroupError) return refusedLimit(error.message);
+  return error instanceof ProfileError ? new InvalidRequest("seccomp", error.message) : error;
 }

@@ -11,20 +11,17 @@ import type { IdRanges } from "../../sandbox/id-ranges.ts";
 import { ControlClient } from "../../sandbox/init/client.ts";
 import { prepareRecord, writeRecord } from "../../sandbox/init/record.ts";
 import { filterNeeds, type JobRequest, specOf } from "../../sandbox/request.ts";
-import { RequestError } from "../../sandbox/request-error.ts";
-import { ProfileError } from "../../sandbox/seccomp/errors.ts";
 import { type SeccompChoice, seccompFilters, usualFilter } from "../../sandbox/seccomp/programs.ts";
 import type { ExitRecord, SandboxSpec, Usage } from "../../sandbox/spec.ts";
 import { idLocks, StartFailedError, ZygoteClient } from "../../sandbox/zygote/client.ts";
-import { InvalidRequest, StepFailed } from "./errors.ts";
-import { jobControl } from "./executor-control.ts";
+import { StepFailed } from "./errors.ts";
+import { isSupervisor, jobControl } from "./executor-control.ts";
 import { KernelNeeds } from "./executor-kernel.ts";
-import { checkLimits, type LimitUpdate, updateLimits } from "./executor-limits.ts";
+import { checkLimits, type LimitUpdate, requestFailure, updateLimits } from "./executor-limits.ts";
 import { placementFor } from "./executor-placement.ts";
 import { readGroup, readState } from "./folder.ts";
 import type { JobControl } from "./job-control.ts";
 import { type Started, startedWithoutZygote, supervisorLookMs } from "./orphan-start.ts";
-import { refusedField, refusedLimit } from "./refusals.ts";
 
 /** Where one DATA keeps what the executor needs; all absolute. */
 export interface ExecutorFolders {
@@ -61,9 +58,7 @@ const lookEveryMs = 10;
 const mostReadyJobs = 32;
 
 /** Each holds a range of ids, of which there may be few. */
-function readyJobsOf({ ranges }: IdRanges): number {
-  return Math.min(mostReadyJobs, Math.floor(ranges / 8));
-}
+const readyJobsOf = ({ ranges }: IdRanges) => Math.min(mostReadyJobs, Math.floor(ranges / 8));
 
 export class Executor {
   readonly #folders: ExecutorFolders;
@@ -170,6 +165,10 @@ export class Executor {
   async #connect(folder: string): Promise<ControlClient | "killed" | null> {
     try {
       const client = await ControlClient.connect(folder);
+      if (!isSupervisor(client, folder)) {
+        client.close();
+        return "killed";
+      }
       this.#controls.add(client);
       client.socket.once("close", () => this.#controls.delete(client));
       return client;
@@ -203,6 +202,11 @@ export class Executor {
     } catch (error) {
       throw requestFailure(error);
     }
+  }
+
+  /** Somebody has removed the way to the job's supervisor, or all of its folder: it sees its job killed, and ends. */
+  endUnreachable(job: string): void {
+    if (this.#running.has(job)) this.#removeLeftGroup(this.#groupOf(job));
   }
 
   /** Writes the record and the state of a job that its own supervisor could not write. */
@@ -242,7 +246,12 @@ export class Executor {
       readyJobs: readyJobsOf(ids),
       ...usualFilter(),
     });
-    writeFileSync(zygotePid, `${zygote.pid}\n`, { mode: 0o600 });
+    try {
+      writeFileSync(zygotePid, `${zygote.pid}\n`, { mode: 0o600 });
+    } catch (error) {
+      await zygote.close(); // none that nobody can name; the next start tries again
+      throw error;
+    }
     // A start is answered before its end. Whoever says `ended` has removed its group; `gone`, which follows, looks again.
     zygote.on("ended", (job) => setImmediate(() => this.#ended(job)));
     zygote.on("gone", (job, group) => {
@@ -287,10 +296,4 @@ export class Executor {
       if (!(error instanceof CgroupError)) throw error; // a process that cannot be killed: the next server tries again
     }
   }
-}
-
-function requestFailure(error: unknown): unknown {
-  if (error instanceof RequestError) return refusedField(error);
-  if (error instanceof CgroupError) return refusedLimit(error.message);
-  return error instanceof ProfileError ? new InvalidRequest("seccomp", error.message) : error;
 }

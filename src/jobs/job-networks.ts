@@ -12,7 +12,7 @@ import { jobPolicy, type ServerPolicy, serverPolicy } from "../../net/policy.ts"
 import { NetworkPool } from "../../net/pool.ts";
 import { ProbeQueue, placeBefore } from "../../net/probe/queue.ts";
 import { checkRate } from "../../net/rate.ts";
-import { type ProbeResult, parseRequired, unreachableText } from "../../net/reachability.ts";
+import { type ProbedProcess, type ProbeResult, parseRequired, unreachableText } from "../../net/reachability.ts";
 import type { Names, SandboxSpec } from "../../sandbox/spec.ts";
 import { Exhausted, InvalidRequest, PortTaken, Unenforceable, Unreachable } from "./errors.ts";
 import { detailOf, type NetworkChoices, type NetworkWish } from "./network-request.ts";
@@ -177,9 +177,9 @@ export class JobNetworks {
   }
 
   /** Asks from inside a running job, with its rights. Throws InvalidRequest. */
-  async netcheck(pid: number, target: string, timeoutMs: number): Promise<ProbeResult> {
+  async netcheck(command: ProbedProcess, target: string, timeoutMs: number): Promise<ProbeResult> {
     try {
-      return await this.#probes.askFrom(pid, target, timeoutMs);
+      return await this.#probes.askFrom(command, target, timeoutMs);
     } catch (error) {
       throw wireError(error);
     }

@@ -17,7 +17,9 @@ import { JobNetworks } from "./job-networks.ts";
 import { dropProgram } from "./kept-program.ts";
 import type { LimitChange } from "./limit-change.ts";
 import { isListed, type ListWanted } from "./list-filter.ts";
+import { supervisorLookMs } from "./orphan-start.ts";
 import type { Policy } from "./policy.ts";
+import { readProcesses } from "./processes.ts";
 import { isBeyond, lostRecord, Registry, type Viewer } from "./registry.ts";
 import { refuseOther, refuseViewer } from "./roles.ts";
 import { signalNumber } from "./signal.ts";
@@ -180,7 +182,8 @@ export class Jobs {
   }
 
   async #stopped(job: Job, how: Parameters<JobControl["stop"]>[0], aborted: AbortSignal): Promise<void> {
-    const control = await this.#controlOf(job, aborted);
+    const control = await this.#controlOf(job, aborted, supervisorLookMs);
+    if (control === null && !aborted.aborted) this.#executor.endUnreachable(String(job.id));
     control?.stop(how);
     await job.ended(aborted);
     control?.close();
@@ -192,12 +195,14 @@ export class Jobs {
     if (job.outcome === null) throw new Interrupted();
   }
 
-  /** A job that was accepted a moment ago has no supervisor yet; one that is over has none any more. */
-  async #controlOf(job: Job, aborted: AbortSignal): Promise<JobControl | null> {
-    while (job.outcome === null && !aborted.aborted) {
+  /** Of a job that was accepted a moment ago there is none yet, of one that is over none any more. */
+  async #controlOf(job: Job, aborted: AbortSignal, patienceMs = Number.POSITIVE_INFINITY): Promise<JobControl | null> {
+    let since = performance.now();
+    while (job.outcome === null && !aborted.aborted && performance.now() - since < patienceMs) {
       const control = await this.#executor.control(job.folder);
       if (control !== null) return control;
       await setTimeout(job.queued ? queuedLookMs : startupLookMs);
+      if (job.pid === 0) since = performance.now();
     }
     return null;
   }
@@ -232,8 +237,7 @@ export class Jobs {
     refuseViewer(caller);
     if (job.queued) throw new NotRunning(job.id, "waits in the queue");
     if (job.outcome !== null || job.pid === 0) throw new NotRunning(job.id);
-    const [answer] = await Promise.allSettled([this.#networks.netcheck(job.pid, target, timeoutMs)]);
-    // Its pid may have become another's: then whatever was asked says nothing.
+    const [answer] = await Promise.allSettled([this.#networks.netcheck(commandOf(job), target, timeoutMs)]);
     if (this.#current(job).outcome !== null) throw new NotRunning(job.id);
     if (answer.status === "rejected") throw answer.reason;
     return answer.value;
@@ -263,4 +267,8 @@ export class Jobs {
       await this.#disk.done();
     }
   }
+}
+
+function commandOf({ pid, folder }: Job) {
+  return { pid, startTicks: readProcesses(folder).command?.startTicks ?? null };
 }

@@ -203,7 +203,7 @@ test("a check from inside answers as a job would find it, without root", needs, 
   await using job = await startJob(networks, { allow: [`${other}`, address] });
   const place = {
     namespace: namespaceFile(job.network.namespace),
-    root: null,
+    process: null,
     resolvConf: "",
     hosts: `${other}\tservice.example\n`,
     uid: 65_534,

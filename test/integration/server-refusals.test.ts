@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { status } from "@grpc/grpc-js";
 import * as assert from "uvu/assert";
 import { Cause, FailureCode, Role, Rootfs, RootfsMode, type StartRequest } from "../../src/gen/podium.ts";
+import { TestServer } from "../support/server.ts";
 import { requires, suite } from "../support/suite.ts";
 import { failureOf } from "../support/tls-peers.ts";
 import { LiveServer, until } from "./live-server.ts";
@@ -137,6 +138,25 @@ test("T14 a viewer reads all and changes nothing", root, async () => {
   assert.equal(String((await viewer.output({ id, snapshot: true })).stdout), "hello\n");
   assert.equal(readdirSync(join(server.data, "jobs")), [String(id)]);
   assert.is((await viewer.serverInfo()).role, Role.VIEWER);
+});
+
+test("T14 no command of a viewer changes anything of a job", root, async () => {
+  await using server = await TestServer.start();
+  const id = (await server.podium("alice", ["start", "--", "sleep", "1000"])).stdout.trim();
+  for (const args of [
+    ["exec", id, "--", "true"],
+    ["update", id, "--pids", "7"],
+    ["cp", "/etc/hostname", `${id}:/tmp/new`],
+    ["cp", `${id}:/etc/hostname`, "/dev/null"],
+    ["attach", id],
+    ["netcheck", id, "127.0.0.1:1"],
+    ["stop", id],
+    ["run", "--upload", "/etc/ssl", "--", "true"],
+  ]) {
+    const { code, stderr } = await server.podium("viewer", args);
+    assert.equal([code, /changes nothing/.test(stderr)], [125, true], `${args.join(" ")}: ${stderr}`);
+  }
+  assert.is((await server.podium("viewer", ["status", id])).code, 0);
 });
 
 test("T15 an admin sees and stops all jobs, and may run unconfined", root, async () => {

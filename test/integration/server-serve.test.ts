@@ -1,6 +1,6 @@
 // `podium serve` itself: what it refuses to start with, what it says, and whom it serves.
 import { spawnSync } from "node:child_process";
-import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { join } from "node:path";
 import { status } from "@grpc/grpc-js";
@@ -107,6 +107,10 @@ test("serve refuses a DATA on a read-only file system, and one whose own files a
     await checkRefused(flagsBeside(server, { data: server.data }), message);
     writeFileSync(path, before ?? "0\n");
   }
+  const jobs = join(server.data, "jobs");
+  chmodSync(jobs, 0o777);
+  await checkRefused(flagsBeside(server, { data: server.data }), /data\/jobs: others can write in it/);
+  chmodSync(jobs, 0o700);
   await server.restart();
 });
 

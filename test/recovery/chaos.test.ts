@@ -5,7 +5,7 @@ import { chaos } from "./chaos.ts";
 const test = suite("chaos", { testSeconds: 300 });
 
 test(
-  "no job is lost, run twice or told wrongly while server, zygote and clients die at random",
+  "no job is lost, run twice or told wrongly while server, zygote, inits and clients die at random",
   requires("root", "libseccomp"),
   async () => {
     const seed = Number(process.env.CHAOS_SEED ?? 1); // `npm run chaos` takes another each time

@@ -1,16 +1,18 @@
-// Rounds of random jobs that print a known sequence, while server and zygote are killed at random moments and clients are
+// Rounds of random jobs that print a known sequence, while server, zygote and inits are killed at random moments and clients are
 // cut. `chaos.test.ts` runs a few rounds, `npm run chaos` many. The same seed gives the same jobs and the same plan of kills;
 // when they strike is the machine's.
-import { existsSync, mkdirSync, readFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import * as assert from "uvu/assert";
+import { identityIn } from "../../sandbox/sys/process-identity.ts";
 import { CallFailure, isInterruption, JobFailure } from "../../src/client/call-failure.ts";
 import { jobStatus, listJobs, removeJob, waitForJob } from "../../src/client/jobs.ts";
 import { followLogs, logsOf, type StreamName } from "../../src/client/logs.ts";
 import { startJob } from "../../src/client/start.ts";
 import { type JobInfo, StartRequest } from "../../src/gen/podium.ts";
+import { readProcesses } from "../../src/jobs/processes.ts";
 import { groupsOf } from "../integration/job-traces.ts";
 import { living } from "../support/processes.ts";
 import { TestServer } from "../support/server.ts";
@@ -21,6 +23,8 @@ export interface Counts {
   jobs: number;
   serverKills: number;
   zygoteKills: number;
+  /** Supervisors of jobs: each job of one is lost, and told so, unless it had just ended. */
+  initKills: number;
   clientCuts: number;
   /** Jobs whose server or zygote died before there was a supervisor: told as START_FAILED or LOST, and never run. */
   failedStarts: number;
@@ -43,7 +47,16 @@ interface Plan {
 
 /** Throws when a job got lost, ran twice, ended otherwise than it should, or when a byte of its output is not its own. */
 export async function chaos({ rounds, seed, tell }: ChaosOptions): Promise<Counts> {
-  const counts = { rounds: 0, jobs: 0, serverKills: 0, zygoteKills: 0, clientCuts: 0, failedStarts: 0, bytes: 0 };
+  const counts = {
+    rounds: 0,
+    jobs: 0,
+    serverKills: 0,
+    zygoteKills: 0,
+    initKills: 0,
+    clientCuts: 0,
+    failedStarts: 0,
+    bytes: 0,
+  };
   await using server = await TestServer.start({
     config: { logLevel: "silent", folders: [{ path: tmpdir(), users: ["*"], write: true }] },
   });
@@ -51,12 +64,23 @@ export async function chaos({ rounds, seed, tell }: ChaosOptions): Promise<Count
   mkdirSync(witness);
   const dice = new Dice(seed);
   for (let round = 0; round < rounds; round++) {
-    await new Round(server, witness, dice, counts, `r${round}`).run();
+    await inTime(new Round(server, witness, dice, counts, `r${round}`).run(), `round ${round}`);
     counts.rounds++;
     if ((round + 1) % 20 === 0) tell(`${round + 1} rounds: ${JSON.stringify(counts)}`);
   }
   await nothingLeft(server);
   return counts;
+}
+
+/** A round takes about three seconds; one that hangs is told. */
+const roundSeconds = 90;
+
+async function inTime(work: Promise<void>, what: string): Promise<void> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new Error(`${what} took longer than ${roundSeconds} s`)), roundSeconds * 1000);
+  });
+  await Promise.race([work, late]).finally(() => clearTimeout(timer));
 }
 
 class Round {
@@ -65,6 +89,8 @@ class Round {
   readonly #dice: Dice;
   readonly #counts: Counts;
   readonly #name: string;
+  /** Ids of jobs whose supervisor was killed. */
+  readonly #orphans = new Set<bigint>();
   #over = false;
 
   constructor(server: TestServer, witness: string, dice: Dice, counts: Counts, name: string) {
@@ -83,7 +109,10 @@ class Round {
       pauseMs: whole(1, 20),
       exitCode: whole(0, 120),
     }));
-    const strikes = Array.from({ length: whole(1, 2) }, () => ({ afterMs: whole(0, 400), server: whole(0, 1) > 0 }));
+    const strikes = Array.from({ length: whole(1, 2) }, () => ({
+      afterMs: whole(0, 400),
+      victim: (["server", "server", "zygote", "zygote", "init"] as const)[whole(0, 4)] ?? "server",
+    }));
     const delays = plans.map(() => ({ startMs: whole(0, 300), cutMs: whole(20, 400) }));
     const jobs = plans.map((plan, i) => this.#life(plan, delays[i]?.startMs ?? 0, delays[i]?.cutMs ?? 0));
     const killing = this.#strike(strikes);
@@ -95,15 +124,29 @@ class Round {
     }
   }
 
-  async #strike(strikes: readonly { afterMs: number; server: boolean }[]): Promise<void> {
-    for (const { afterMs, server } of strikes) {
+  async #strike(strikes: readonly { afterMs: number; victim: "server" | "zygote" | "init" }[]): Promise<void> {
+    for (const { afterMs, victim } of strikes) {
       await sleep(afterMs);
       if (this.#over) return;
-      if (server) {
+      if (victim === "server") {
         await this.#server.kill();
         await this.#server.start();
         this.#counts.serverKills++;
-      } else if (killZygote(this.#server)) this.#counts.zygoteKills++;
+      } else if (victim === "init") this.#killInit();
+      else if (killZygote(this.#server)) this.#counts.zygoteKills++;
+    }
+  }
+
+  /** Of some job that runs, by its pid and its start time. */
+  #killInit(): void {
+    const jobs = join(this.#server.data, "jobs");
+    for (const id of readdirSync(jobs)) {
+      const { init } = readProcesses(join(jobs, id));
+      if (init === null || identityIn(`/proc/${init.pid}`)?.startTicks !== init.startTicks) continue;
+      this.#orphans.add(BigInt(id));
+      process.kill(init.pid, "SIGKILL");
+      this.#counts.initKills++;
+      return;
     }
   }
 
@@ -115,7 +158,10 @@ class Round {
     const job = await waitForJob(podium, id);
     this.#counts.jobs++;
     const ran = existsSync(this.#witnessOf(plan)) ? readFileSync(this.#witnessOf(plan), "utf8") : "";
-    if (neverStarted(job)) {
+    if (this.#orphans.has(id) && job.outcome?.cause !== "EXITED") {
+      assert.ok(["LOST", "START_FAILED"].includes(job.outcome?.cause ?? ""), `${plan.key}: ${job.outcome?.cause}`);
+      assert.ok(ran === "" || ran === "ran\n", `${plan.key} ran ${ran.length / 4} times`);
+    } else if (neverStarted(job)) {
       this.#counts.failedStarts++;
       assert.is(ran, "", `${plan.key} was told not to have started, and ran`);
     } else {

@@ -66,7 +66,7 @@ test(
 );
 
 test(
-  "the server killed in the middle of 50 starts: nothing is orphaned, running jobs keep network and policy",
+  "L18 the server killed in the middle of 50 starts with networks: nothing is orphaned, running jobs keep network and policy",
   needs,
   async () => {
     await using server = await NetServer.start({ subnet: "10.77.0.0/20", ready: 8 });

@@ -39,10 +39,12 @@ test("L17 a job outlives a killed server: output, exit code, timeout, stop", roo
 });
 
 test(
-  "L18 a server killed in the middle of starts leaves whole jobs or none, and no group of a job that is over",
+  "L18 a server killed in the middle of starts leaves whole jobs or none, and no group or mount of a job that is over",
   root,
   async () => {
     await using server = await LiveServer.start();
+    const mounts = () => readFileSync("/proc/self/mountinfo", "utf8").split("\n").length;
+    const mountsBefore = mounts();
     for (let round = 0; round < 5; round++) {
       const api = server.api();
       const starts = Array.from({ length: 10 }, () => api.startId("exec sleep 1000").catch(() => null));
@@ -74,6 +76,7 @@ test(
         assert.equal(groupsOf(server, id), []);
         await again.remove(id);
       }
+      assert.is(mounts(), mountsBefore);
     }
   },
 );

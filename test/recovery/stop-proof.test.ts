@@ -1,10 +1,12 @@
 // A Stop that has been answered is a proof: no process of the job is left, in whatever state it was.
 import { readdirSync, readlinkSync } from "node:fs";
+import { setTimeout as sleep } from "node:timers/promises";
 import * as assert from "uvu/assert";
 import { Cause } from "../../src/gen/podium.ts";
 import { groupsOf, processesOf } from "../integration/job-traces.ts";
 import { isAlive, LiveServer, until } from "../integration/live-server.ts";
 import { Canary, stateOf } from "../support/processes.ts";
+import { TestServer } from "../support/server.ts";
 import { requires, suite } from "../support/suite.ts";
 
 const test = suite("stop is proven");
@@ -76,6 +78,38 @@ test(
       assert.equal(inNamespace(namespace), []);
       assert.equal(groupsOf(server, id), []);
       assert.is((await api.info(id)).outcome?.cause, Cause.STOPPED);
+    }
+    assert.ok(canary.lives);
+  },
+);
+
+/** Starts processes as fast as it may, each in a session of its own. */
+const storm = "echo ready; while :; do setsid sleep 0.2 & done 2>/dev/null";
+
+test(
+  "L06 when stop returns nothing of a further command is left: escapees, a fork storm, and those about to start",
+  requires("root", "libseccomp", "python3"),
+  async () => {
+    using canary = new Canary();
+    await using server = await TestServer.start();
+    for (const round of [1, 2, 3]) {
+      const options = ["--pids", "100", "--name", `round-${round}`];
+      const { stdout } = await server.podium("alice", ["start", ...options, "--", "sleep", "1000"]);
+      const id = BigInt(stdout);
+      const exec = (...command: string[]) => server.cli("alice", ["exec", String(id), "--", ...command], { input: "" });
+      const running = [exec("python3", "-c", escapees), exec("sh", "-c", storm)];
+      await Promise.all(running.map((each) => each.sees("ready")));
+      const late = Array.from({ length: 4 }, () => exec("setsid", "sleep", "1000"));
+      const members = processesOf(server, id);
+      const states = members.map((pid) => stateOf(pid));
+      assert.ok(states.filter((state) => state === "T" || state === "t").length >= 2, `${states}`);
+      const namespace = pidNamespace(members[0] ?? 0);
+      assert.ok(inNamespace(namespace).length >= 26);
+      if (round > 1) await sleep(100 * round); // the late ones come to different places
+      const stopped = await server.podium("alice", ["stop", "--grace", "0s", String(id)]);
+      assert.equal([stopped.code, groupsOf(server, id), inNamespace(namespace)], [0, [], []], stopped.stderr);
+      assert.equal(members.filter(isAlive), []);
+      for (const { ended } of [...running, ...late]) assert.is.not((await ended).code, 0);
     }
     assert.ok(canary.lives);
   },

@@ -1,0 +1,45 @@
+// Which process a pid means: numbers are given out again, a number together with its start time is not in one boot.
+import { readFileSync } from "node:fs";
+import { close, O_DIRECTORY, O_RDONLY, open } from "./descriptors.ts";
+import { isGone } from "./errors.ts";
+
+export interface ProcessIdentity {
+  /** As the host sees it. */
+  readonly pid: number;
+  /** Clock ticks since the boot; field 22 of proc_pid_stat(5). */
+  readonly startTicks: number;
+}
+
+/** Of the process with this folder of the host's /proc. null: there is none (any more). */
+export function identityIn(folder: string): ProcessIdentity | null {
+  try {
+    return identityOf(readFileSync(`${folder}/stat`, "latin1"));
+  } catch (error) {
+    if (isGone(error)) return null;
+    throw error;
+  }
+}
+
+/** The name between the brackets is the process's own choice. */
+function identityOf(stat: string): ProcessIdentity {
+  const [, startTicks] = /^(?: \S+){19} (\d+) /.exec(stat.slice(stat.lastIndexOf(")") + 1)) ?? [];
+  return { pid: Number.parseInt(stat, 10), startTicks: Number(startTicks) };
+}
+
+/**
+ * A descriptor of the process's folder in /proc, through which no other process is ever reached. null: it is gone, whoever
+ * has its number now. `startTicks` null: nobody wrote down when it started.
+ */
+export function openProcess(pid: number, startTicks: number | null): number | null {
+  let folder: number;
+  try {
+    folder = open(`/proc/${pid}`, O_RDONLY | O_DIRECTORY);
+  } catch (error) {
+    if (isGone(error)) return null;
+    throw error;
+  }
+  const found = identityIn(`/proc/self/fd/${folder}`);
+  if (found !== null && (startTicks === null || found.startTicks === startTicks)) return folder;
+  close(folder);
+  return null;
+}
