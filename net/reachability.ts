@@ -20,7 +20,6 @@ export interface ProbeResult {
   readonly reason: string;
 }
 
-/** How a job sees the network: where it is, how it resolves names, which rights it has. */
 /** A process from which is asked: never another one that has its pid by now. */
 export interface ProbedProcess {
   readonly pid: number;
@@ -28,6 +27,7 @@ export interface ProbedProcess {
   readonly startTicks: number | null;
 }
 
+/** How a job sees the network: where it is, how it resolves names, which rights it has. */
 export interface ProbePlace {
   /** Whose namespace it is, and whose root's /etc/hosts and /etc/resolv.conf count; else a namespace's path, and texts. */
   readonly process: ProbedProcess | null;
