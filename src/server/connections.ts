@@ -1,5 +1,6 @@
 // The connections behind the calls, which grpc-js keeps to itself.
 import type { Http2SecureServer } from "node:http2";
+import type { Socket } from "node:net";
 import type { TLSSocket } from "node:tls";
 import type { Server } from "@grpc/grpc-js";
 
@@ -20,4 +21,21 @@ export function rememberCertificates(server: Server): void {
       Object.defineProperty(socket, "getPeerCertificate", { value: () => certificate });
     });
   }
+}
+
+/**
+ * A function that cuts what is connected then. grpc-js ends a session in order even when it is forced to shut down, and one
+ * whose client is gone, with something still to be sent to it, never ends so: Node waits for a write that nobody takes.
+ */
+export function cutterOf(server: Server): () => void {
+  const sockets = new Set<Socket>();
+  for (const listener of listenersOf(server)) {
+    listener.on("connection", (socket: Socket) => {
+      sockets.add(socket);
+      socket.once("close", () => sockets.delete(socket));
+    });
+  }
+  return () => {
+    for (const socket of sockets) socket.destroy();
+  };
 }

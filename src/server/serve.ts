@@ -23,7 +23,7 @@ import type { CallContext } from "./calls.ts";
 import { CertificateCare } from "./certificate-care.ts";
 import { type Config, policyOf } from "./config.ts";
 import { governanceOf } from "./config-governance.ts";
-import { rememberCertificates } from "./connections.ts";
+import { cutterOf, rememberCertificates } from "./connections.ts";
 import { MutualTls } from "./credentials.ts";
 import { openServerLog, type ServerLog } from "./log.ts";
 import { loggerDefinition } from "./log-message.ts";
@@ -96,12 +96,13 @@ export async function serve(settings: ServeSettings): Promise<RunningServer> {
     const port = await bind(server, settings.listen, tls);
     auditConnections(server, audit);
     rememberCertificates(server);
+    const cut = cutterOf(server);
     const address = settings.listen.replace(/:\d+$/, `:${port}`);
     log.info({ address, data: data.path, dataId: data.id, audit: audit.last }, "listening");
     const care = new CertificateCare(tls, log);
     const end = () => {
       care.close();
-      return close({ server, jobs, ending, audit, log }, settings.stopJobsOnExit);
+      return close({ server, cut, jobs, ending, audit, log }, settings.stopJobsOnExit);
     };
     return { address, reload: () => care.reload(), close: end };
   } catch (error) {
@@ -152,6 +153,8 @@ function bind(server: Server, address: string, tls: MutualTls): Promise<number> 
 
 interface Parts {
   readonly server: Server;
+  /** Cuts every connection. */
+  readonly cut: () => void;
   readonly jobs: Jobs;
   readonly ending: AbortController;
   readonly audit: AuditLog;
@@ -159,14 +162,17 @@ interface Parts {
 }
 
 /** Jobs that are to end with it do so while clients still follow them. */
-async function close({ server, jobs, ending, audit, log }: Parts, stopJobsOnExit: boolean): Promise<void> {
+async function close({ server, cut, jobs, ending, audit, log }: Parts, stopJobsOnExit: boolean): Promise<void> {
   const ended = new Promise<void>((resolve) => server.tryShutdown(() => resolve())); // from now on it accepts nothing
   if (stopJobsOnExit) {
     await jobs.stopAll(stopGraceMs, AbortSignal.timeout(stopGraceMs + endOfJobsMs));
     await Promise.race([ended, sleep(graceMs)]); // who follows a job is about to see its end
   }
   ending.abort();
-  const force = setTimeout(() => server.forceShutdown(), graceMs);
+  const force = setTimeout(() => {
+    server.forceShutdown();
+    cut();
+  }, graceMs);
   await ended;
   clearTimeout(force);
   await audit.close();

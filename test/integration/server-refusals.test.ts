@@ -148,7 +148,6 @@ test("T14 no command of a viewer changes anything of a job", root, async () => {
     ["update", id, "--pids", "7"],
     ["cp", "/etc/hostname", `${id}:/tmp/new`],
     ["cp", `${id}:/etc/hostname`, "/dev/null"],
-    ["attach", id],
     ["netcheck", id, "127.0.0.1:1"],
     ["stop", id],
     ["run", "--upload", "/etc/ssl", "--", "true"],
