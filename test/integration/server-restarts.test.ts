@@ -164,6 +164,7 @@ test("starts under a killed zygote answer with what happened, and leave nothing"
   await using server = await LiveServer.start();
   const api = server.api();
   for (let round = 0; round < 3; round++) {
+    await until("there is a zygote again", () => isAlive(server.zygotePid));
     const starting = Array.from({ length: 12 }, () => api.start({ cmd: "exec sleep 1000" }));
     await sleep(2 + round * 20);
     process.kill(server.zygotePid, "SIGKILL");
