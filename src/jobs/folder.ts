@@ -154,7 +154,8 @@ export function readGroup(folder: string): string | null {
   return name === "" ? null : name;
 }
 
-function readText(path: string): string {
+/** "": there is no such file. */
+export function readText(path: string): string {
   try {
     return readFileSync(path, "utf8");
   } catch (error) {

@@ -1,7 +1,7 @@
 // Who a job's processes are: its folder's file `group`, which its supervisor writes before the command can have ended.
 // A pid alone may be another process's by now; a pid with its start time is not, in the boot that job.json names.
-import { readFileSync } from "node:fs";
 import { join } from "node:path";
+import { readText } from "./folder.ts";
 
 export interface ProcessIdentity {
   readonly pid: number;
@@ -16,19 +16,10 @@ export interface JobProcesses {
 }
 
 export function readProcesses(folder: string): JobProcesses {
-  const [, ...lines] = textOf(join(folder, "group")).split("\n");
+  const [, ...lines] = readText(join(folder, "group")).split("\n");
   const find = (role: string) => {
     const [, pid, startTicks] = lines.map((line) => line.split(" ")).find(([name]) => name === role) ?? [];
     return startTicks === undefined ? null : { pid: Number(pid), startTicks: Number(startTicks) };
   };
   return { init: find("init"), command: find("command") };
-}
-
-function textOf(path: string): string {
-  try {
-    return readFileSync(path, "latin1");
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === "ENOENT") return "";
-    throw error;
-  }
 }
