@@ -8,6 +8,7 @@ import { waitForJob } from "../../src/client/jobs.ts";
 import { startJob } from "../../src/client/start.ts";
 import { StartRequest } from "../../src/gen/podium.ts";
 import { until } from "../integration/live-server.ts";
+import { diskCalls } from "../support/disk-calls.ts";
 import { TestServer } from "../support/server.ts";
 import { requires, suite } from "../support/suite.ts";
 import { temporaryFolder } from "../support/temporary-folder.ts";
@@ -31,14 +32,7 @@ class Calls implements AsyncDisposable {
 
   /** `fsync PATH` or `rename TO`. */
   get made(): string[] {
-    return readFileSync(this.#log, "utf8")
-      .split("\n")
-      .flatMap((line) => {
-        const [, synced] = /fsync\(\d+<([^>]+)>/.exec(line) ?? [];
-        const [, renamed] = /rename\("[^"]*", "([^"]*)"/.exec(line) ?? [];
-        if (synced !== undefined) return [`fsync ${synced}`];
-        return renamed === undefined ? [] : [`rename ${renamed}`];
-      });
+    return diskCalls(this.#log);
   }
 
   /** Resolves when it sees the process. */

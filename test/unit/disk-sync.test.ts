@@ -1,9 +1,10 @@
 // What reaches the disk, seen from the system calls of a program that does nothing else.
 import { spawnSync } from "node:child_process";
-import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import * as assert from "uvu/assert";
 import { DiskSync } from "../../src/jobs/disk-sync.ts";
+import { diskCalls } from "../support/disk-calls.ts";
 import { root } from "../support/runner/catalog.ts";
 import { requires, suite } from "../support/suite.ts";
 import { temporaryFolder } from "../support/temporary-folder.ts";
@@ -20,14 +21,7 @@ function callsOf(folder: string, statements: string): string[] {
   const trace = ["-f", "-qq", "-y", "-z", "-e", "trace=fsync,rename", "-e", "signal=none", "-o", log];
   const { status, stderr } = spawnSync("strace", [...trace, ...node], { encoding: "utf8", cwd: "/" });
   assert.equal([status, stderr], [0, ""]);
-  return readFileSync(log, "utf8")
-    .split("\n")
-    .flatMap((line) => {
-      const [, synced] = /fsync\(\d+<([^>]+)>/.exec(line) ?? [];
-      const [, renamed] = /rename\("[^"]*", "([^"]*)"/.exec(line) ?? [];
-      if (synced !== undefined) return [`fsync ${synced}`];
-      return renamed === undefined ? [] : [`rename ${renamed}`];
-    });
+  return diskCalls(log);
 }
 
 test(
