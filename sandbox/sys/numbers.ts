@@ -6,6 +6,7 @@ const byArch = {
 
 /** Numbers from 424 on are the same on every architecture. */
 const common = {
+  pidfd_send_signal: 424,
   open_tree: 428,
   move_mount: 429,
   pidfd_open: 434,

@@ -27,6 +27,22 @@ function identityOf(stat: string): ProcessIdentity {
 }
 
 /**
+ * Of a process that somebody has stopped (SIGSTOP, a debugger) how often it has run: while that stays the same it has done
+ * nothing. null: it is not stopped, or gone. The first thread's lines of proc_pid_status(5).
+ */
+export function haltOf({ pid, startTicks }: ProcessIdentity): string | null {
+  if (identityIn(`/proc/${pid}`)?.startTicks !== startTicks) return null;
+  try {
+    const status = readFileSync(`/proc/${pid}/status`, "latin1");
+    if (!/^State:\s+[Tt]/m.test(status)) return null;
+    return (status.match(/^(non)?voluntary_ctxt_switches:.*$/gm) ?? []).join(" ");
+  } catch (error) {
+    if (isGone(error)) return null;
+    throw error;
+  }
+}
+
+/**
  * A descriptor of the process's folder in /proc, through which no other process is ever reached. null: it is gone, whoever
  * has its number now. `startTicks` null: nobody wrote down when it started.
  */

@@ -7,6 +7,8 @@ import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { encodeJson, type Frame, FrameReader } from "../frames.ts";
 import type { SandboxSpec } from "../spec.ts";
+import { Standstill } from "../standstill.ts";
+import { haltOf, identityIn, type ProcessIdentity } from "../sys/process-identity.ts";
 import {
   type ConfigureMessage,
   type EndedMessage,
@@ -33,6 +35,13 @@ export class StartFailedError extends Error {
 }
 
 const zygoteDied: SetupFailure = { step: "zygote", errno: "", message: "zygote: the process that starts jobs died" };
+const lookMs = 1_000;
+/** Seen stopped so many times in a row while a start waits for it, the zygote is ended: nobody may ever let it go. */
+const haltedLooks = 5;
+const zygoteHalted: SetupFailure = {
+  ...zygoteDied,
+  message: `zygote: the process that starts jobs was stopped on the host (SIGSTOP, or a debugger) for ${haltedLooks} s, and was replaced: start the job again`,
+};
 
 interface Waiting {
   readonly resolve: (started: StartedMessage) => void;
@@ -85,6 +94,10 @@ export class ZygoteClient extends EventEmitter<{ ended: [string]; gone: [string,
   #unfit: string | null = null;
   #ready: ReadyMessage | null = null;
   #ended = false;
+  #identity: ProcessIdentity | null = null;
+  #looking: NodeJS.Timeout | null = null;
+  readonly #halt = new Standstill();
+  #died = zygoteDied;
 
   private constructor(child: ChildProcess, usual: string | undefined) {
     super();
@@ -130,6 +143,7 @@ export class ZygoteClient extends EventEmitter<{ ended: [string]; gone: [string,
       const frame = encodeJson(MessageType.start, { ...message, spec: this.#shortened(message.spec) });
       this.#waiting.set(message.job, { resolve, reject });
       this.#socket.write(frame);
+      this.#looking ??= setInterval(() => this.#look(), lookMs).unref();
     });
   }
 
@@ -138,13 +152,34 @@ export class ZygoteClient extends EventEmitter<{ ended: [string]; gone: [string,
     return { ...spec, seccomp: spec.seccomp.map(short) };
   }
 
+  /** While a start waits. One that is slow, or works, is never ended for it: a start that it has taken would be lost. */
+  #look(): void {
+    if (this.#waiting.size === 0) return this.#lookAway();
+    if (this.#halt.looks(this.#halted()) < haltedLooks) return;
+    this.#died = zygoteHalted;
+    this.#child.kill("SIGKILL");
+  }
+
+  #lookAway(): void {
+    clearInterval(this.#looking ?? undefined);
+    this.#looking = null;
+    this.#halt.looks(null);
+  }
+
+  /** Somebody has stopped it: it reads no request. */
+  #halted(): string | null {
+    this.#identity ??= identityIn(`/proc/${this.pid}`);
+    return this.#identity && haltOf(this.#identity);
+  }
+
   /** Ends the zygote; running jobs that are not bound run on. */
   async close(): Promise<void> {
     if (this.#child.exitCode !== null || this.#child.signalCode !== null) return;
     const exited = once(this.#child, "exit");
     this.#socket.end();
     this.#socket.destroy();
-    await exited;
+    const looking = setInterval(() => this.#halted() !== null && this.#child.kill("SIGKILL"), lookMs);
+    await exited.finally(() => clearInterval(looking));
   }
 
   async #becomeReady(): Promise<void> {
@@ -199,8 +234,9 @@ export class ZygoteClient extends EventEmitter<{ ended: [string]; gone: [string,
   #end(): void {
     this.#unfit ??= "its zygote ended at once (see the message above)";
     this.#ended = true;
+    this.#lookAway();
     this.#socket.unref(); // inits hold its other end as long as their jobs run: that must not keep this process
-    for (const { reject } of this.#waiting.values()) reject(new StartFailedError(zygoteDied));
+    for (const { reject } of this.#waiting.values()) reject(new StartFailedError(this.#died));
     this.#waiting.clear();
     (this as EventEmitter).emit("answer");
     this.emit("exit");

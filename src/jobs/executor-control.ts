@@ -1,13 +1,17 @@
 // Part of the seam (executor.ts): a connection to a supervisor as the rest of the server sees it.
 import { once } from "node:events";
-import type { ControlClient } from "../../sandbox/init/client.ts";
-import type { JobControl } from "./job-control.ts";
+import { ControlClient } from "../../sandbox/init/client.ts";
+import { Standstill } from "../../sandbox/standstill.ts";
+import { killProcess } from "../../sandbox/sys/pidfd.ts";
+import { haltOf, type ProcessIdentity } from "../../sandbox/sys/process-identity.ts";
+import type { JobControl, Supervisor } from "./job-control.ts";
 import { readProcesses } from "./processes.ts";
 
 export function jobControl(client: ControlClient): JobControl {
   const { socket } = client;
   const closed = new Promise<void>((resolve) => socket.once("close", () => resolve()));
   return {
+    ...supervisorOf(client.peer()),
     signal: (signal) => client.signal(signal),
     stop: (request) => client.stop(request),
     input: async (bytes) => {
@@ -23,8 +27,35 @@ export function jobControl(client: ControlClient): JobControl {
   };
 }
 
+function supervisorOf(init: ProcessIdentity | null): Supervisor {
+  const standstill = new Standstill();
+  return {
+    haltedLooks: () => standstill.looks(init && haltOf(init)),
+    kill: () => {
+      if (init !== null) killProcess(init);
+    },
+  };
+}
+
+/** As the job's folder knows it, for when there is no way to it. */
+export function keptSupervisor(folder: string): Supervisor {
+  return supervisorOf(readProcesses(folder).init);
+}
+
+/** `killed`: the socket is there, its supervisor is not. null: neither is, or not yet. */
+export async function connectSupervisor(folder: string): Promise<ControlClient | "killed" | null> {
+  try {
+    const client = await ControlClient.connect(folder);
+    if (isSupervisor(client, folder)) return client;
+    client.close();
+    return "killed";
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === "ECONNREFUSED" ? "killed" : null;
+  }
+}
+
 /** Whoever listens there is the process that wrote the folder's `group`, by pid and start time. */
-export function isSupervisor(client: ControlClient, folder: string): boolean {
+function isSupervisor(client: ControlClient, folder: string): boolean {
   const { init } = readProcesses(folder);
   if (init === null) return true; // about to start, or of an older podium
   const peer = client.peer();

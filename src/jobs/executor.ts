@@ -8,19 +8,19 @@ import { CgroupError } from "../../sandbox/cgroup/errors.ts";
 import type { CgroupPlan } from "../../sandbox/cgroup/group.ts";
 import { preparePlacement, removePlacement, sweepJob, sweepJobs } from "../../sandbox/cgroup/placement.ts";
 import type { IdRanges } from "../../sandbox/id-ranges.ts";
-import { ControlClient } from "../../sandbox/init/client.ts";
+import type { ControlClient } from "../../sandbox/init/client.ts";
 import { prepareRecord, writeRecord } from "../../sandbox/init/record.ts";
 import { filterNeeds, type JobRequest, specOf } from "../../sandbox/request.ts";
 import { type SeccompChoice, seccompFilters, usualFilter } from "../../sandbox/seccomp/programs.ts";
 import type { ExitRecord, SandboxSpec, Usage } from "../../sandbox/spec.ts";
 import { idLocks, StartFailedError, ZygoteClient } from "../../sandbox/zygote/client.ts";
 import { StepFailed } from "./errors.ts";
-import { isSupervisor, jobControl } from "./executor-control.ts";
+import { connectSupervisor, jobControl, keptSupervisor } from "./executor-control.ts";
 import { KernelNeeds } from "./executor-kernel.ts";
 import { checkLimits, type LimitUpdate, requestFailure, updateLimits } from "./executor-limits.ts";
 import { placementFor } from "./executor-placement.ts";
 import { readGroup, readState } from "./folder.ts";
-import type { JobControl } from "./job-control.ts";
+import type { JobControl, Supervisor } from "./job-control.ts";
 import { type Started, startedWithoutZygote, supervisorLookMs } from "./orphan-start.ts";
 
 /** Where one DATA keeps what the executor needs; all absolute. */
@@ -161,20 +161,12 @@ export class Executor {
     return client === null || client === "killed" ? null : jobControl(client);
   }
 
-  /** `killed`: the socket is there, its supervisor is not. */
   async #connect(folder: string): Promise<ControlClient | "killed" | null> {
-    try {
-      const client = await ControlClient.connect(folder);
-      if (!isSupervisor(client, folder)) {
-        client.close();
-        return "killed";
-      }
-      this.#controls.add(client);
-      client.socket.once("close", () => this.#controls.delete(client));
-      return client;
-    } catch (error) {
-      return (error as NodeJS.ErrnoException).code === "ECONNREFUSED" ? "killed" : null;
-    }
+    const client = await connectSupervisor(folder);
+    if (client === null || client === "killed") return client;
+    this.#controls.add(client);
+    client.socket.once("close", () => this.#controls.delete(client));
+    return client;
   }
 
   /** Where the groups of jobs are. */
@@ -205,8 +197,17 @@ export class Executor {
   }
 
   /** Somebody has removed the way to the job's supervisor, or all of its folder: it sees its job killed, and ends. */
-  endUnreachable(job: string): void {
+  endUnreachable(job: string, folder: string): Supervisor {
     if (this.#running.has(job)) this.#removeLeftGroup(this.#groupOf(job));
+    return keptSupervisor(folder);
+  }
+
+  /** Kills a job by its supervisor. Its end is looked for here too: the zygote that would tell of it may be stopped as well. */
+  kill(job: string, supervisor: Supervisor): void {
+    const running = this.#running.get(job);
+    if (this.#closed || running === undefined) return;
+    supervisor.kill();
+    if (running.started) void this.adopt(job, running.folder, running.onEnd);
   }
 
   /** Writes the record and the state of a job that its own supervisor could not write. */

@@ -19,6 +19,8 @@ export class Job {
   queued = false;
   /** Its DATA is a copy of the one in which it was started: what runs of it is not this server's. */
   elsewhere = false;
+  /** Why its supervisor was killed by its own server; "": it was not. */
+  killedBecause = "";
   #outcome: ExitRecord | null = null;
 
   constructor(meta: JobMeta, folder: string) {

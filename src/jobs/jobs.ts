@@ -10,6 +10,7 @@ import { Interrupted, NotRunning } from "./errors.ts";
 import { Execs } from "./execs.ts";
 import { Executor } from "./executor.ts";
 import { readExit, readState } from "./folder.ts";
+import { staysHalted } from "./halted.ts";
 import type { Job } from "./job.ts";
 import type { JobControl } from "./job-control.ts";
 import { JobFiles } from "./job-files.ts";
@@ -183,8 +184,14 @@ export class Jobs {
 
   async #stopped(job: Job, how: Parameters<JobControl["stop"]>[0], aborted: AbortSignal): Promise<void> {
     const control = await this.#controlOf(job, aborted, supervisorLookMs);
-    if (control === null && !aborted.aborted) this.#executor.endUnreachable(String(job.id));
+    if (job.outcome !== null || aborted.aborted) return control?.close();
+    const supervisor = control ?? this.#executor.endUnreachable(String(job.id), job.folder);
     control?.stop(how);
+    const graceMs = how.signal === signalNumber("KILL") ? 0 : how.graceMs;
+    if (await staysHalted(job, supervisor, graceMs, aborted)) {
+      job.killedBecause = `its supervisor was stopped on the host (SIGSTOP, or a debugger) and did not obey a stop by ${how.by}: it was killed, and all of the job with it`;
+      this.#executor.kill(String(job.id), supervisor);
+    }
     await job.ended(aborted);
     control?.close();
   }

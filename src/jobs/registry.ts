@@ -193,6 +193,7 @@ export function lostRecord(job: Job): ExitRecord {
 }
 
 function whyLost(job: Job): string {
+  if (job.killedBecause !== "") return job.killedBecause;
   if (job.elsewhere) return "it was started in the DATA that this one is a copy of";
   if (isOfAnotherBoot(job)) return "the host was restarted while it ran";
   if (job.pid === 0) return "the server ended while it was being started, and its command never ran";
