@@ -15,6 +15,7 @@ import { dirname, join, resolve } from "node:path";
 import { bootId } from "./boot.ts";
 import { DataError } from "./errors.ts";
 import { lockData, lockDataId } from "./executor-locks.ts";
+import { isQueued, listJobIds, readExit, readMeta } from "./folder.ts";
 
 export interface Data {
   readonly path: string;
@@ -60,7 +61,10 @@ export function openData(folder: string): Data {
     checkDataFolder(inner);
   }
   const id = idOf(data);
-  if (lockDataId(id)) return { ...data, id };
+  if (lockDataId(id)) {
+    keepPlace(path, id);
+    return { ...data, id };
+  }
   throw new DataError(
     `${path}: another podium server uses the DATA that this is a copy of`,
     `rm ${file("id")} ${data.cgroupPlan} makes it one of its own`,
@@ -106,19 +110,48 @@ const idBytes = 4;
  * Made once, whole or not at all: an empty one would be shared with other DATAs. A copy gets another: what the first one's
  * jobs have on the host is not the copy's to sweep.
  */
-function idOf({ path, cgroupPlan }: { path: string; cgroupPlan: string }): string {
-  const [file, place] = [join(path, "id"), join(path, "place")];
-  if (isCopy(path, place)) for (const name of [cgroupPlan, file]) rmSync(name, { force: true });
-  if (!existsSync(file)) replace(file, randomBytes(idBytes).toString("hex"));
-  keepPlace(path, place);
+function idOf(data: Pick<Data, "path" | "jobs" | "cgroupPlan">): string {
+  const [file, place] = [join(data.path, "id"), join(data.path, "place")];
+  const copied = isCopy(data.path, place);
+  if (copied) for (const name of [data.cgroupPlan, file]) rmSync(name, { force: true });
+  if (!existsSync(file))
+    replace(file, (copied ? null : removedId(data, place)) ?? randomBytes(idBytes).toString("hex"));
   const id = readFileSync(file, "utf8").trim();
-  if (/^[0-9a-f]{8}$/.test(id)) return id;
+  if (isId(id)) return id;
   throw new DataError(`${file}: is not the id of a DATA`, "remove it when no job of this DATA runs any more");
 }
 
+function isId(text: string): boolean {
+  return /^[0-9a-f]{8}$/.test(text);
+}
+
+/**
+ * The id that somebody has removed: `place` has it too. With another one the server would not see what runs, and leave it on
+ * the host. null: there was none. Throws DataError when jobs may run under one that nothing proves to be this folder's.
+ */
+function removedId({ path, jobs }: Pick<Data, "path" | "jobs">, place: string): string | null {
+  const kept = existsSync(place) ? (readFileSync(place, "utf8").trim().split(" ")[3] ?? "") : "";
+  if (isId(kept)) return kept;
+  const folder = listJobIds(jobs)
+    .map((id) => join(jobs, String(id)))
+    .find(mayRun);
+  const id = folder === undefined ? "" : (readMeta(folder)?.data ?? "");
+  if (!isId(id) || !lockDataId(id)) return null; // or its server runs, so this is a copy
+  const file = join(path, "id");
+  throw new DataError(
+    `${file}: is missing, and ${folder}, which was started under the id ${id}, has not ended`,
+    `echo ${id} > ${file} where it was started; in a copy of that DATA, rm -r ${folder}`,
+  );
+}
+
+function mayRun(folder: string): boolean {
+  const meta = readMeta(folder);
+  return meta?.boot === bootId && meta.data !== undefined && !isQueued(folder) && readExit(folder) === null;
+}
+
 /** On a disk that takes no more files, an older one does: the folder's number in it is the same. */
-function keepPlace(path: string, place: string): void {
-  const now = placeOf(path).join(" ");
+function keepPlace(path: string, id: string): void {
+  const [place, now] = [join(path, "place"), [...placeOf(path), id].join(" ")];
   try {
     if (!existsSync(place) || readFileSync(place, "utf8").trim() !== now) replace(place, now);
   } catch (error) {
@@ -131,7 +164,7 @@ function replace(file: string, text: string): void {
   renameSync(`${file}.next`, file);
 }
 
-/** The number of a folder stays with it when it is renamed or its disk is mounted elsewhere; a disk's may change at a boot. */
+/** Beside the id. The number of a folder stays with it when it is renamed or its disk is mounted elsewhere; a disk's may change at a boot. */
 function placeOf(path: string): [inode: string, device: string, boot: string] {
   const { ino, dev } = statSync(path, { bigint: true });
   return [String(ino), String(dev), bootId];

@@ -16,8 +16,10 @@ import type { ExitRecord, SandboxSpec, Usage } from "../../sandbox/spec.ts";
 import { idLocks, StartFailedError, ZygoteClient } from "../../sandbox/zygote/client.ts";
 import { StepFailed } from "./errors.ts";
 import { connectSupervisor, jobControl, keptSupervisor } from "./executor-control.ts";
+import { LostRanges, readyJobsOf } from "./executor-ids.ts";
 import { KernelNeeds } from "./executor-kernel.ts";
 import { checkLimits, type LimitUpdate, requestFailure, updateLimits } from "./executor-limits.ts";
+import { demandHostLocks } from "./executor-locks.ts";
 import { placementFor } from "./executor-placement.ts";
 import { readGroup, readState } from "./folder.ts";
 import type { JobControl, Supervisor } from "./job-control.ts";
@@ -54,17 +56,13 @@ interface Running {
 }
 
 const lookEveryMs = 10;
-/** Most jobs that wait ready-made at a time; how many do, recent demand says (sandbox/zygote/pool-size.ts). */
-const mostReadyJobs = 32;
-
-/** Each holds a range of ids, of which there may be few. */
-const readyJobsOf = ({ ranges }: IdRanges) => Math.min(mostReadyJobs, Math.floor(ranges / 8));
 
 export class Executor {
   readonly #folders: ExecutorFolders;
   readonly #cgroup: CgroupPlan;
   readonly #running = new Map<string, Running>();
   readonly #controls = new Set<ControlClient>();
+  readonly #ranges = new LostRanges();
   readonly kernel = new KernelNeeds();
   #zygote: ZygoteClient | null = null;
   #starting: Promise<ZygoteClient> | null = null;
@@ -85,12 +83,14 @@ export class Executor {
     preparePlacement(cgroup);
     sweepJobs(cgroup, keep);
     const executor = new Executor(folders, cgroup);
+    executor.#ranges.hold(running);
     await executor.#readyZygote();
     return executor;
   }
 
   /** Checks a request completely. Throws InvalidRequest or Unenforceable before any side effect. */
   check(request: JobRequest, seccomp: SeccompChoice, defaultHostname: string): CheckedJob {
+    demandHostLocks();
     try {
       const filters = seccompFilters(seccomp, filterNeeds(request));
       const spec = specOf(request, { defaultHostname, network: { kind: "none" }, ...filters });
@@ -285,6 +285,7 @@ export class Executor {
     const running = this.#running.get(job);
     if (this.#closed || running === undefined) return;
     this.#running.delete(job);
+    this.#ranges.release(job);
     running.onEnd();
   }
 

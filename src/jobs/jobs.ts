@@ -184,7 +184,7 @@ export class Jobs {
 
   async #stopped(job: Job, how: Parameters<JobControl["stop"]>[0], aborted: AbortSignal): Promise<void> {
     const control = await this.#controlOf(job, aborted, supervisorLookMs);
-    if (job.outcome !== null || aborted.aborted) return control?.close();
+    if (control === null && aborted.aborted) return;
     const supervisor = control ?? this.#executor.endUnreachable(String(job.id), job.folder);
     control?.stop(how);
     const graceMs = how.signal === signalNumber("KILL") ? 0 : how.graceMs;

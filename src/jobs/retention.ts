@@ -16,7 +16,7 @@ export interface RetentionSettings {
   readonly perUser: RetentionBounds;
   readonly users: Readonly<Record<string, Partial<RetentionBounds>>>;
   readonly total: RetentionBounds;
-  /** A job stays so long after its end, whatever the bounds say: whoever waits for it is to see it. */
+  /** A job stays so long after its end, whatever the bounds say: whoever waits for it is to see it. Not one that ended later than now: the clock was set back. */
   readonly atLeastMs: number;
 }
 
@@ -53,7 +53,7 @@ export function overdue(jobs: readonly FinishedJob[], settings: RetentionSetting
     const mine = own.get(job.user) ?? new Tally(retentionOf(settings, job.user));
     own.set(job.user, mine);
     const ageMs = nowMs - job.finishedAtMs;
-    if (ageMs < settings.atLeastMs || (mine.hasRoom(job, ageMs) && total.hasRoom(job, ageMs))) {
+    if (Math.abs(ageMs) < settings.atLeastMs || (mine.hasRoom(job, ageMs) && total.hasRoom(job, ageMs))) {
       for (const tally of [mine, total]) tally.keep(job);
     } else gone.push(job.id);
   }

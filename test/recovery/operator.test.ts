@@ -8,6 +8,7 @@ import * as assert from "uvu/assert";
 import { isInterruption } from "../../src/client/call-failure.ts";
 import { jobStatus, listJobs, waitForJob } from "../../src/client/jobs.ts";
 import { startJob } from "../../src/client/start.ts";
+import { stopJob } from "../../src/client/stop.ts";
 import { StartRequest } from "../../src/gen/podium.ts";
 import { groupsOf, processesOf } from "../integration/job-traces.ts";
 import { isAlive, until } from "../integration/live-server.ts";
@@ -131,5 +132,77 @@ test(
     const last = await startJob(podium, StartRequest.create({ argv: ["true"] })); // its end is when the others are looked at
     await until("the oldest have gone", async () => (await left()).length === 3, 30);
     assert.ok((await left()).every((id) => id === last || ids.includes(id)));
+  },
+);
+
+test("an id of DATA that was removed under running jobs is the old one again after a restart", root, async () => {
+  await using server = await TestServer.start();
+  using podium = server.connect("alice");
+  const id = await startJob(podium, StartRequest.create({ argv: ["sleep", "1000"] }));
+  const [file, groups] = [join(server.data, "id"), groupsOf(server, id)];
+  const own = readFileSync(file, "utf8");
+  rmSync(file);
+  await server.kill();
+  await server.start();
+  assert.is(readFileSync(file, "utf8"), own);
+  assert.is((await jobStatus(server.connect("alice"), id)).state, "RUNNING");
+  rmSync(file);
+  rmSync(join(server.data, "place"));
+  await server.kill();
+  const refused = await server.start().catch((error: Error) => error.message);
+  assert.match(
+    refused ?? "",
+    /id: is missing, and \S+\/jobs\/1, which was started under the id [0-9a-f]{8}, has not ended/,
+  );
+  const [, mend = ""] = /(echo [0-9a-f]{8} > \S+\/id) where/.exec(refused ?? "") ?? [];
+  assert.is(spawnSync("sh", ["-c", mend]).status, 0);
+  await server.start();
+  assert.is((await jobStatus(server.connect("alice"), id)).state, "RUNNING");
+  assert.equal(groupsOf(server, id), groups);
+});
+
+/** First host id of a running job. */
+function idBaseOf(server: TestServer, id: bigint): string {
+  const pid = readFileSync(join(server.data, "jobs", String(id), "pid"), "utf8").trim();
+  return /^\s*0\s+(\d+)/.exec(readFileSync(`/proc/${pid}/uid_map`, "utf8"))?.[1] ?? "";
+}
+
+test(
+  "with /run/podium removed nothing starts that could share ids with what runs, and a restart heals",
+  root,
+  async () => {
+    // So few ranges that every one of them is given out.
+    await using server = await TestServer.start({ config: { ids: { first: 0x7e000000, ranges: 6 } } });
+    using podium = server.connect("alice");
+    const sleeper = StartRequest.create({ argv: ["sleep", "1000"] });
+    const running = [await startJob(podium, sleeper), await startJob(podium, sleeper)];
+    rmSync("/run/podium", { recursive: true });
+    const refused = await server.podium("alice", ["run", "--", "true"]);
+    assert.equal(
+      [refused.code, /\/run\/podium\/ids was removed .*; restart the server/.test(refused.stderr)],
+      [125, true],
+    );
+    await stopJob(podium, running.pop() ?? 0n);
+    await server.kill();
+    await server.start();
+    const again = server.connect("alice");
+    const bases = new Set<string>();
+    for (let full = false; !full; ) {
+      const started = await startJob(again, sleeper).catch((error: Error) => error.message);
+      full = typeof started === "string";
+      if (typeof started === "string") assert.match(started, /id ranges .* are in use/);
+      else running.push(started);
+    }
+    for (const id of running) bases.add(idBaseOf(server, id));
+    assert.equal([running.length, bases.size], [6, 6]);
+    const [kept = 0n, another = 0n] = running;
+    await stopJob(again, kept, { signal: "KILL" });
+    await stopJob(again, another, { signal: "KILL" });
+    await startJob(again, sleeper);
+    await startJob(again, sleeper);
+    await server.stopJobs();
+    await server.stop();
+    await server.start();
+    assert.is((await server.podium("alice", ["run", "--", "sh", "-c", "exit 3"])).code, 3);
   },
 );

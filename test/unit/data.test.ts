@@ -1,6 +1,6 @@
 // Whose DATA it is: an id of its own for each, also for a copy.
 import { spawnSync } from "node:child_process";
-import { cpSync, existsSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { cpSync, existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import * as assert from "uvu/assert";
 import { root } from "../support/runner/catalog.ts";
@@ -63,6 +63,29 @@ test("one that cannot be told from the first is refused beside it, with the mend
   const [, own = ""] = opened(first, copy);
   assert.match(own, /^[0-9a-f]{8}$/);
   assert.is.not(own, id);
+});
+
+test("an id that was removed comes back; where nothing tells it and a job may run, the reason does", needs, () => {
+  using folder = temporaryFolder();
+  const path = join(folder.path, "first");
+  const [id = ""] = opened(path);
+  rmSync(join(path, "id"));
+  assert.equal(opened(path), [id]);
+  const job = join(path, "jobs", "7");
+  mkdirSync(job);
+  const boot = readFileSync("/proc/sys/kernel/random/boot_id", "utf8").trim();
+  writeFileSync(join(job, "job.json"), JSON.stringify({ id: 7, boot, data: id }));
+  for (const name of ["id", "place"]) rmSync(join(path, name));
+  const [refused = ""] = opened(path);
+  assert.is(
+    refused,
+    `${path}/id: is missing, and ${job}, which was started under the id ${id}, has not ended; echo ${id} > ${path}/id where it was started; in a copy of that DATA, rm -r ${job}`,
+  );
+  writeFileSync(join(path, "id"), `${id}\n`);
+  assert.equal(opened(path), [id]);
+  for (const name of ["id", "place"]) rmSync(join(path, name));
+  writeFileSync(join(job, "exit.json"), JSON.stringify({ cause: "EXITED" }));
+  assert.match(opened(path)[0] ?? "", /^[0-9a-f]{8}$/);
 });
 
 test("of another boot the folder's number alone counts, for disks change places", needs, () => {

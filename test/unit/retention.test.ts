@@ -28,6 +28,12 @@ test("age, count and bytes each make the oldest go, of a user and of all", () =>
   );
 });
 
+test("H04 a job that ended later than now, for the clock was set back, counts like any other", () => {
+  const jobs = [job(1, "a", 990), job(2, "a", 5000), job(3, "a", 6000), job(4, "a", 1001)];
+  const bounds = settings({ perUser: { ...noBounds, count: 1, ageMs: 100 }, atLeastMs: 60 });
+  assert.equal(overdue(jobs, bounds, 1000), [2], "the others ended just now, or are the newest");
+});
+
 test("one user's flood costs no other user's jobs where users have bounds of their own", () => {
   const flood = Array.from({ length: 100 }, (_, i) => job(i + 2, "a", 100 + i));
   const gone = overdue([job(1, "b", 1), ...flood], settings({ perUser: { ...noBounds, count: 10 } }), 1000);
