@@ -3,6 +3,7 @@
 // reason in the report.
 import { spawnSync } from "node:child_process";
 import { existsSync, readFileSync } from "node:fs";
+import { hostname } from "node:os";
 import { debianTreeProblem } from "./debian-tree.ts";
 import { slowness, stretched } from "./slowness.ts";
 
@@ -41,6 +42,8 @@ const probes = {
   systemd: { missing: "skips", probe: systemdProblem },
   // For what says nothing about another kernel and takes minutes where every instruction is translated.
   swift: { missing: "skips", probe: swiftProblem },
+  // What would disturb others on a machine that is not the test's own: its clock, for one.
+  "own-machine": { missing: "skips", probe: ownMachineProblem },
 } satisfies Record<string, Probe>;
 
 export type RequirementName = keyof typeof probes;
@@ -124,6 +127,12 @@ function systemdProblem(): string | null {
 
 function swiftProblem(): string | null {
   return slowness === 1 ? null : `this machine is emulated: all takes up to ${slowness} times as long`;
+}
+
+/** scripts/vm-disks.mjs */
+function ownMachineProblem(): string | null {
+  const isGuest = hostname() === "podium-guest" && existsSync("/podium/guest.sh");
+  return isGuest ? null : "this machine is not the tests' own";
 }
 
 function swapProblem(): string | null {

@@ -10,7 +10,16 @@ test("what the set-up installs is there and does not skip", () => {
 });
 
 test("what only another host has skips with the requirement's name and the reason", () => {
-  for (const name of ["swap", "swift", "kvm", "cgroup1", "cgroup2", "v2-buffered-io", "netadmin"] as const) {
+  for (const name of [
+    "swap",
+    "swift",
+    "kvm",
+    "cgroup1",
+    "cgroup2",
+    "v2-buffered-io",
+    "netadmin",
+    "own-machine",
+  ] as const) {
     const reason = requires(name).check();
     assert.ok(reason === null || reason.startsWith(`requires ${name}: `), `${name}: ${reason}`);
   }
