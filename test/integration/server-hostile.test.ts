@@ -98,24 +98,25 @@ test("L09 a client killed while it streams leaves the job running and its log co
   assert.is((await api.wait(id)).outcome?.exitCode, 0);
 });
 
-/** Milliseconds of a Start. */
-async function medianStart(api: Api): Promise<number> {
-  const times: number[] = [];
-  for (let i = 0; i < 15; i++) {
+/** Milliseconds of a Start, on both servers by turns: whatever else the machine does falls on both alike. */
+async function medianStarts(one: Api, other: Api): Promise<[number, number]> {
+  const times: [number[], number[]] = [[], []];
+  for (let i = 0; i < 42; i++) {
+    const api = i % 2 === 0 ? one : other;
     const from = performance.now();
     const id = await api.startId("true");
-    times.push(performance.now() - from);
+    times[i % 2]?.push(performance.now() - from);
     await api.wait(id);
   }
-  return times.sort((a, b) => a - b)[7] ?? 0;
+  const median = (all: number[]) => all.sort((a, b) => a - b)[10] ?? 0;
+  return [median(times[0]), median(times[1])];
 }
 
 test("T17 idle TLS connections, stalled ones and a reader that does not read stop no other user", root, async () => {
   await using server = await LiveServer.start();
-  const api = server.api();
-  await checkServes(api);
-  await medianStart(api);
-  const alone = await medianStart(api);
+  await using quiet = await LiveServer.start(); // the same at the same time, with nobody else on it
+  const [api, alone] = [server.api(), quiet.api()];
+  await medianStarts(api, alone);
   const before = residentMiB(server.pid);
   const { secureContext } = server.connectionOf("bob");
   const options = { host: "127.0.0.1", port: server.port, secureContext, ALPNProtocols: ["h2"] };
@@ -136,10 +137,17 @@ test("T17 idle TLS connections, stalled ones and a reader that does not read sto
   await once(unread, "readable");
   await checkServes(api);
   await checkServes(server.api("alice"));
-  const crowded = await measured(
-    () => medianStart(api),
-    (ms) => ms <= 2 * alone + 10, // what starves does so every time
+  let medians = "";
+  const ratio = await measured(
+    async () => {
+      const [crowdedMs, aloneMs] = await medianStarts(api, alone);
+      medians = `${crowdedMs.toFixed(1)} ms beside 2,200 connections, ${aloneMs.toFixed(1)} ms without`;
+      return crowdedMs / aloneMs;
+    },
+    (times) => times <= 2, // what starves does so every time
   );
+  console.log(`median Start: ${medians}`);
+  assert.ok(ratio <= 2, medians);
   unread.cancel();
   const grown = residentMiB(server.pid) - before;
   console.log(
@@ -148,10 +156,6 @@ test("T17 idle TLS connections, stalled ones and a reader that does not read sto
   assert.ok(grown < 400, `${grown} MiB`);
   for (const socket of [...idle, ...stalled]) socket.destroy();
   await until("the server lets go", () => descriptorsOf(server.pid) < 100);
-  // The machine may have been quicker when it was alone for the first time.
-  const again = crowded <= 2 * alone + 10 ? alone : Math.max(alone, await medianStart(api));
-  console.log(`median Start: ${again.toFixed(1)} ms alone, ${crowded.toFixed(1)} ms beside 2,200 connections`);
-  assert.ok(crowded <= 2 * again + 10, `Start took ${crowded} ms, and ${again} ms alone`);
 });
 
 test("T17 rapid resets are bounded and do not stop other users", root, async () => {
