@@ -6,9 +6,8 @@ import type { Socket } from "node:net";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { encodeJson, type Frame, FrameReader } from "../frames.ts";
+import { childrenOf, HaltWatches } from "../halted.ts";
 import type { SandboxSpec } from "../spec.ts";
-import { Standstill } from "../standstill.ts";
-import { haltOf, identityIn, type ProcessIdentity } from "../sys/process-identity.ts";
 import {
   type ConfigureMessage,
   type EndedMessage,
@@ -36,7 +35,7 @@ export class StartFailedError extends Error {
 
 const zygoteDied: SetupFailure = { step: "zygote", errno: "", message: "zygote: the process that starts jobs died" };
 const lookMs = 1_000;
-/** Seen stopped so many times in a row while a start waits for it, the zygote is ended: nobody may ever let it go. */
+/** Seen stopped so many times in a row while a start waits for it, a process is ended: nobody may ever let it go. */
 const haltedLooks = 5;
 const zygoteHalted: SetupFailure = {
   ...zygoteDied,
@@ -94,9 +93,10 @@ export class ZygoteClient extends EventEmitter<{ ended: [string]; gone: [string,
   #unfit: string | null = null;
   #ready: ReadyMessage | null = null;
   #ended = false;
-  #identity: ProcessIdentity | null = null;
   #looking: NodeJS.Timeout | null = null;
-  readonly #halt = new Standstill();
+  readonly #halts = new HaltWatches();
+  /** Inits of jobs that have started, by job. */
+  readonly #inits = new Map<string, number>();
   #died = zygoteDied;
 
   private constructor(child: ChildProcess, usual: string | undefined) {
@@ -152,24 +152,27 @@ export class ZygoteClient extends EventEmitter<{ ended: [string]; gone: [string,
     return { ...spec, seccomp: spec.seccomp.map(short) };
   }
 
-  /** While a start waits. One that is slow, or works, is never ended for it: a start that it has taken would be lost. */
+  /**
+   * While a start waits: is the zygote stopped, or an init that has no command yet? One that is slow, or works, is never ended
+   * for it. The zygote serves the request of a ready-made init that ends so anew.
+   */
   #look(): void {
     if (this.#waiting.size === 0) return this.#lookAway();
-    if (this.#halt.looks(this.#halted()) < haltedLooks) return;
-    this.#died = zygoteHalted;
-    this.#child.kill("SIGKILL");
+    if (this.#halts.of(this.pid).look() >= haltedLooks) {
+      this.#died = zygoteHalted;
+      this.#child.kill("SIGKILL");
+    }
+    const started = new Set(this.#inits.values());
+    for (const pid of childrenOf(this.pid)) {
+      const watch = this.#halts.of(pid);
+      if (!started.has(pid) && watch.look() >= haltedLooks) watch.kill();
+    }
   }
 
   #lookAway(): void {
     clearInterval(this.#looking ?? undefined);
     this.#looking = null;
-    this.#halt.looks(null);
-  }
-
-  /** Somebody has stopped it: it reads no request. */
-  #halted(): string | null {
-    this.#identity ??= identityIn(`/proc/${this.pid}`);
-    return this.#identity && haltOf(this.#identity);
+    this.#halts.clear();
   }
 
   /** Ends the zygote; running jobs that are not bound run on. */
@@ -178,7 +181,7 @@ export class ZygoteClient extends EventEmitter<{ ended: [string]; gone: [string,
     const exited = once(this.#child, "exit");
     this.#socket.end();
     this.#socket.destroy();
-    const looking = setInterval(() => this.#halted() !== null && this.#child.kill("SIGKILL"), lookMs);
+    const looking = setInterval(() => this.#halts.of(this.pid).look() > 0 && this.#child.kill("SIGKILL"), lookMs);
     await exited.finally(() => clearInterval(looking));
   }
 
@@ -204,7 +207,7 @@ export class ZygoteClient extends EventEmitter<{ ended: [string]; gone: [string,
         this.#unfit = (body as UnfitMessage).reason;
         break;
       case MessageType.started:
-        this.#settle((body as StartedMessage).job)?.resolve(body as StartedMessage);
+        this.#started(body as StartedMessage);
         break;
       case MessageType.failed:
         this.#settle((body as FailedMessage).job)?.reject(new StartFailedError(body as FailedMessage));
@@ -219,6 +222,11 @@ export class ZygoteClient extends EventEmitter<{ ended: [string]; gone: [string,
     (this as EventEmitter).emit("answer");
   }
 
+  #started(message: StartedMessage): void {
+    this.#inits.set(message.job, message.initPid);
+    this.#settle(message.job)?.resolve(message);
+  }
+
   #settle(job: string): Waiting | undefined {
     const waiting = this.#waiting.get(job);
     this.#waiting.delete(job);
@@ -227,6 +235,7 @@ export class ZygoteClient extends EventEmitter<{ ended: [string]; gone: [string,
 
   #gone({ job, group }: GoneMessage): void {
     const died = { step: "init", errno: "", message: "init: the job's supervisor died while it set the job up" };
+    this.#inits.delete(job);
     this.#settle(job)?.reject(new StartFailedError(died));
     this.emit("gone", job, group);
   }

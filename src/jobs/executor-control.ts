@@ -1,9 +1,7 @@
 // Part of the seam (executor.ts): a connection to a supervisor as the rest of the server sees it.
 import { once } from "node:events";
+import { HaltWatch } from "../../sandbox/halted.ts";
 import { ControlClient } from "../../sandbox/init/client.ts";
-import { Standstill } from "../../sandbox/standstill.ts";
-import { killProcess } from "../../sandbox/sys/pidfd.ts";
-import { haltOf, type ProcessIdentity } from "../../sandbox/sys/process-identity.ts";
 import type { JobControl, Supervisor } from "./job-control.ts";
 import { readProcesses } from "./processes.ts";
 
@@ -11,7 +9,7 @@ export function jobControl(client: ControlClient): JobControl {
   const { socket } = client;
   const closed = new Promise<void>((resolve) => socket.once("close", () => resolve()));
   return {
-    ...supervisorOf(client.peer()),
+    supervisor: new HaltWatch(client.peer()),
     signal: (signal) => client.signal(signal),
     stop: (request) => client.stop(request),
     input: async (bytes) => {
@@ -27,19 +25,9 @@ export function jobControl(client: ControlClient): JobControl {
   };
 }
 
-function supervisorOf(init: ProcessIdentity | null): Supervisor {
-  const standstill = new Standstill();
-  return {
-    haltedLooks: () => standstill.looks(init && haltOf(init)),
-    kill: () => {
-      if (init !== null) killProcess(init);
-    },
-  };
-}
-
 /** As the job's folder knows it, for when there is no way to it. */
 export function keptSupervisor(folder: string): Supervisor {
-  return supervisorOf(readProcesses(folder).init);
+  return new HaltWatch(readProcesses(folder).init);
 }
 
 /** `killed`: the socket is there, its supervisor is not. null: neither is, or not yet. */

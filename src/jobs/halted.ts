@@ -22,7 +22,7 @@ export async function staysHalted(
   void job.ended(aborted).then(() => over.abort());
   try {
     await setTimeout(graceMs, undefined, waiting);
-    while (supervisor.haltedLooks() < looks) await setTimeout(lookMs, undefined, waiting);
+    while (supervisor.look() < looks) await setTimeout(lookMs, undefined, waiting);
     return job.outcome === null;
   } catch {
     return false;

@@ -153,13 +153,16 @@ export class Jobs {
 
   /** `state` is not synced to the disk as the record is: after a power cut it may be of before, or empty. */
   #repairState(job: Job): void {
-    if (job.outcome === null || ["COMPLETED", "FAILED"].includes(readState(job.folder))) return;
+    if (job.outcome === null || isFinal(readState(job.folder))) return;
     this.#executor.record(job.folder, job.outcome);
   }
 
-  /** The state file changes a moment before its supervisor is gone: who has read it is not told otherwise. */
+  /**
+   * The state file changes a moment before its supervisor is gone: who has read it is not told otherwise. A job whose file
+   * somebody has removed runs on.
+   */
   #current(job: Job): Job {
-    if (job.outcome === null && job.pid !== 0 && readState(job.folder) !== "RUNNING") this.#conclude(job);
+    if (job.outcome === null && job.pid !== 0 && isFinal(readState(job.folder))) this.#conclude(job);
     return job;
   }
 
@@ -185,7 +188,7 @@ export class Jobs {
   async #stopped(job: Job, how: Parameters<JobControl["stop"]>[0], aborted: AbortSignal): Promise<void> {
     const control = await this.#controlOf(job, aborted, supervisorLookMs);
     if (control === null && aborted.aborted) return;
-    const supervisor = control ?? this.#executor.endUnreachable(String(job.id), job.folder);
+    const supervisor = control?.supervisor ?? this.#executor.endUnreachable(String(job.id), job.folder);
     control?.stop(how);
     const graceMs = how.signal === signalNumber("KILL") ? 0 : how.graceMs;
     if (await staysHalted(job, supervisor, graceMs, aborted)) {
@@ -274,6 +277,10 @@ export class Jobs {
       await this.#disk.done();
     }
   }
+}
+
+function isFinal(state: string): boolean {
+  return state === "COMPLETED" || state === "FAILED";
 }
 
 function commandOf({ pid, folder }: Job) {

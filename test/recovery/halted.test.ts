@@ -12,7 +12,7 @@ import { StartRequest } from "../../src/gen/podium.ts";
 import { readProcesses } from "../../src/jobs/processes.ts";
 import { groupsOf, processesOf } from "../integration/job-traces.ts";
 import { isAlive, until } from "../integration/live-server.ts";
-import { Canary, stateOf } from "../support/processes.ts";
+import { Canary, childrenOf, stateOf } from "../support/processes.ts";
 import { startProgram } from "../support/sandbox.ts";
 import { TestServer } from "../support/server.ts";
 import { requires, suite } from "../support/suite.ts";
@@ -160,6 +160,25 @@ test(
     using _zygote = halted(zygoteOf(server));
     await server.stop(); // waits for no zygote that cannot end
     await server.start();
+    assert.is((await jobStatus(podium, running)).state, "RUNNING");
+  },
+);
+
+test(
+  "a Start that a stopped ready-made init does not take is served by another, and no running job pays",
+  root,
+  async () => {
+    await using server = await TestServer.start();
+    using podium = server.connect("alice");
+    const running = await startJob(podium, deaf);
+    await until("ready-made jobs", () => childrenOf(zygoteOf(server)).length >= 3);
+    const halts = childrenOf(zygoteOf(server)).map(halted);
+    try {
+      assert.is((await server.podium("alice", ["run", "--", "sh", "-c", "exit 3"])).code, 3);
+      assert.is(stateOf(initOf(server, running)), "T");
+    } finally {
+      for (const halt of halts) halt[Symbol.dispose]();
+    }
     assert.is((await jobStatus(podium, running)).state, "RUNNING");
   },
 );

@@ -28,6 +28,7 @@ test("a job whose folder or socket was removed under it can be stopped, and othe
   assert.ok(members.length >= 2);
   rmSync(join(server.data, "jobs", String(id)), { recursive: true });
   rmSync(join(server.data, "jobs", String(deaf), "control"));
+  assert.equal([(await jobStatus(podium, id)).state, members.every(isAlive)], ["RUNNING", true], "as it is");
   const { code, stderr } = await server.podium("alice", ["stop", String(id), String(deaf)]);
   assert.is(code, 0, stderr);
   assert.equal([members.filter(isAlive), processesOf(server, deaf)], [[], []]);
