@@ -30,6 +30,17 @@ test("a folder is used once and has what every job has", async () => {
   await until("all gone", () => !existsSync(path));
 });
 
+test("they go while more are being made", async () => {
+  using folder = temporaryFolder();
+  for (let round = 0; round < 300; round++) {
+    const path = join(folder.path, String(round));
+    const ready = new ReadyFolders(path);
+    await until("the first", () => existsSync(join(path, "2")));
+    ready.close();
+  }
+  await until("all gone", () => readdirSync(folder.path).length === 0);
+});
+
 test("a burst of more than are ready gets none", async () => {
   using folder = temporaryFolder();
   const ready = new ReadyFolders(join(folder.path, "ready"));
