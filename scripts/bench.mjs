@@ -11,12 +11,13 @@ import { log } from "./bench/log.mjs";
 import { peers } from "./bench/peers.mjs";
 import { picture } from "./bench/picture.mjs";
 import { server } from "./bench/podium.mjs";
+import { stages } from "./bench/stages.mjs";
 import { start } from "./bench/start.mjs";
 import { throughput } from "./bench/throughput.mjs";
 import { benchNetworks, printNetworks } from "./bench-net.mjs";
 import { bundle, compile } from "./build.mjs";
 
-const parts = { start, throughput, log, cli, idle };
+const parts = { start, stages, throughput, log, cli, idle };
 /** Last, since it moves this process into a network namespace for good. */
 const networkPart = "net";
 const all = [...Object.keys(parts), networkPart];

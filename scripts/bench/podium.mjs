@@ -1,12 +1,13 @@
 // podium itself, as the bench drives it: a zygote alone, and a server on loopback with one client over mutual TLS.
-import { mkdirSync, readFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { built } from "./built.mjs";
 
 const program = "/usr/bin/true";
 
 /** A zygote as the server has it, driven directly: request sent, command exec'd, init reaped. */
-export async function zygote(folder) {
+export async function zygote(parent) {
+  const folder = mkdtempSync(join(parent, "zygote-"));
   const { findPlacement } = await built("sandbox/cgroup/find-placement.js");
   const { preparePlacement, removePlacement } = await built("sandbox/cgroup/placement.js");
   const { specOf } = await built("sandbox/request.js");
@@ -22,10 +23,11 @@ export async function zygote(folder) {
   const ready = { rehearse: true, readyJobs: 32, ...usualFilter() };
   const client = await ZygoteClient.spawn({ cgroup, stage, idLocks: "/run/podium/ids", ...ready });
   let last = 0;
-  const run = async () => {
+  const run = async (begins = () => {}) => {
     const job = String(++last);
     const jobFolder = join(folder, job);
     await makeReadyFolder(jobFolder);
+    begins();
     const from = performance.now();
     const gone = new Promise((resolve) => client.once("gone", resolve));
     await client.start({ job, folder: jobFolder, spec, disks: [], bound: false });
@@ -39,7 +41,7 @@ export async function zygote(folder) {
     await client.close();
     removePlacement(cgroup);
   };
-  return { name: "zygote, start to reaped", run, close };
+  return { name: "zygote, start to reaped", pid: client.pid, run, close };
 }
 
 function checkRecord(folder) {
