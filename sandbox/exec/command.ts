@@ -6,7 +6,7 @@ import type { Descent } from "../setup/context.ts";
 import { joinJob, type Target } from "../setup/join.ts";
 import { openRoot } from "../setup/root-target.ts";
 import { step } from "../setup/step.ts";
-import { becomeUnprivileged, execute, reporting } from "../setup/steps.ts";
+import { becomeUnprivileged, execute, reporting, separate } from "../setup/steps.ts";
 import { setParentDeathSignal } from "../sys/process.ts";
 import type { ExecRequest } from "./protocol.ts";
 
@@ -19,6 +19,7 @@ export function becomeFurtherCommand(
 ): never {
   const { spec, ownRoot } = request;
   return reporting(status, () => {
+    separate();
     becomeUnprivileged({ ...joinJob(target, request), stdio, spec, hostProc: null });
     setParentDeathSignal(constants.signals.SIGKILL); // should the exec process be killed, which kills the whole session else
     const { uid } = spec.user;

@@ -44,7 +44,7 @@ function open(asked: ExecRequest, frames: FrameReader): Relay {
   const terminal = request.spec.terminal === null ? null : new Terminal(typing);
   const [input, out, err] = [new PipeInput(), pipe(), pipe()];
   const stdio = { in: input.readEnd, out: out.write, err: err.write };
-  const command = new Command((status) => becomeFurtherCommand(target, request, stdio, status));
+  const command = Command.fork((status) => becomeFurtherCommand(target, request, stdio, status));
   command.callNames = request.spec.callNames;
   command.terminal = terminal;
   for (const fd of [out.write, err.write, target.folder]) close(fd);

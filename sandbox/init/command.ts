@@ -1,10 +1,13 @@
-// The command's process, from init's side: the fork, and what its set-up reported.
-import { execMark, readyMark, releaseMark } from "../setup/steps.ts";
+// The command's process, from init's side: how it comes to be, and what its set-up reported.
+import { execRefusal } from "../setup/program.ts";
+import { StepError, step } from "../setup/step.ts";
+import { execMark } from "../setup/steps.ts";
 import { terminalMark } from "../setup/terminal.ts";
 import { receive, socketPair } from "../sys/descriptor-passing.ts";
-import { close, read, write } from "../sys/descriptors.ts";
+import { close, read } from "../sys/descriptors.ts";
 import { POLLIN, type PollSet } from "../sys/poll.ts";
 import { fork } from "../sys/process.ts";
+import { type Program, spawnWithFiles, unshareFiles } from "../sys/vfork.ts";
 import type { SetupFailure } from "../zygote/protocol.ts";
 import { ForbiddenCalls } from "./forbidden-calls.ts";
 import type { Terminal } from "./terminal.ts";
@@ -16,7 +19,7 @@ export type Setup = "pending" | "executed" | SetupFailure;
 const reportChunk = 2 << 10;
 const pidBytes = 4;
 
-const marked = new RegExp(`^${readyMark}?${terminalMark}?(?:(${execMark})(\\d*))?(.*)$`, "s");
+const marked = new RegExp(`^${terminalMark}?(?:(${execMark})(\\d*))?(.*)$`, "s");
 
 export class Command {
   /** As the job's pid namespace sees it: what init signals and reaps. */
@@ -32,28 +35,56 @@ export class Command {
   /** Of a job whose profile kills, from the moment when its filter is being installed. */
   forbidden: ForbiddenCalls | null = null;
 
-  /** `become` turns the forked process into the command (setup/steps.ts). */
-  constructor(become: (status: number) => never) {
+  private constructor(pid: number, status: number) {
+    this.pid = pid;
+    this.#status = status;
+  }
+
+  /** `become` turns a forked process into the command (setup/steps.ts). */
+  static fork(become: (status: number) => never): Command {
     const [ours, theirs] = socketPair();
-    this.pid = fork();
-    if (this.pid === 0) become(theirs);
+    const pid = fork();
+    if (pid === 0) become(theirs);
     close(theirs);
-    this.#status = ours;
+    return new Command(pid, ours);
+  }
+
+  /**
+   * A child in this process's memory, which stands still until the child has exec'd (sys/vfork.ts). With this process's
+   * descriptors too, and all of its rights, it runs `begin`; with a copy of them, when that says so, `become`. What `begin`
+   * throws is thrown here; null when it said no.
+   */
+  static share(begin: () => boolean, become: (status: number) => Program | null): Command | null {
+    const [ours, theirs] = socketPair();
+    let [begun, path] = [false, ""];
+    const { pid, refused } = spawnWithFiles(() => {
+      begun = begin();
+      if (!begun) return null;
+      unshareFiles();
+      const program = become(theirs);
+      path = program?.path ?? "";
+      return program;
+    });
+    close(theirs);
+    const command = new Command(pid, ours);
+    if (refused !== 0) command.#refuse(path, refused);
+    return begun ? command : null;
+  }
+
+  #refuse(path: string, errno: number): void {
+    this.finish();
+    try {
+      step("exec", () => {
+        throw execRefusal(path, errno);
+      });
+    } catch (error) {
+      if (error instanceof StepError) this.setup = error.failure;
+    }
   }
 
   /** As the host sees it; known once `setup` is no longer pending. */
   get hostPid(): number {
     return this.#report.length < pidBytes ? 0 : this.#report.readUInt32LE(0);
-  }
-
-  /** All is done that needs no request. */
-  get ready(): boolean {
-    return this.#said().startsWith(readyMark);
-  }
-
-  /** Lets it exec; until then it goes no further than the last step before. */
-  release(): void {
-    write(this.#status, Buffer.from(releaseMark));
   }
 
   watch(set: PollSet): void {

@@ -2,7 +2,7 @@
 import { type Frame, FrameReader } from "../frames.ts";
 import { close, read } from "../sys/descriptors.ts";
 import { POLLIN, type PollSet } from "../sys/poll.ts";
-import { accept, listenUnix } from "../sys/sockets.ts";
+import { accept, listenOn, listenUnix } from "../sys/sockets.ts";
 
 const chunkBytes = 64 << 10;
 
@@ -25,6 +25,11 @@ export class ControlSocket {
   /** The folder is named by a descriptor, since a socket's path has room for 107 bytes only. */
   constructor(folderFd: number) {
     this.#listener = listenUnix(`/proc/self/fd/${folderFd}/control`);
+  }
+
+  /** Another process may have made it: the supervisor of the job is the one that calls this. */
+  claim(): void {
+    listenOn(this.#listener);
   }
 
   watch(set: PollSet): void {

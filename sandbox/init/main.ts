@@ -5,24 +5,28 @@ import { readlinkSync, unlinkSync, writeSync } from "node:fs";
 import { createGroup } from "../cgroup/create.ts";
 import type { CgroupPlan, Group } from "../cgroup/group.ts";
 import { encodeJson } from "../frames.ts";
+import type { Ground } from "../setup/context.ts";
+import { ownOomScore, type Rooms, setOomScore } from "../setup/namespaces.ts";
+import { isPlain, type NetworkKind, networkKind } from "../setup/plain.ts";
 import { StepError, step } from "../setup/step.ts";
-import type { SandboxSpec } from "../spec.ts";
+import { becomeCommand, enterRooms, makeRooms, separate } from "../setup/steps.ts";
 import { close, O_DIRECTORY, O_PATH, open, write } from "../sys/descriptors.ts";
 import { isGone } from "../sys/errors.ts";
-import { exitNow, setsid, setUndumpable } from "../sys/process.ts";
+import { setsid, setUndumpable, waitFor } from "../sys/process.ts";
+import { openSignalFd } from "../sys/signals.ts";
+import { spawnWithFiles } from "../sys/vfork.ts";
 import { MessageType, type SetupFailure, type StartMessage } from "../zygote/protocol.ts";
 import type { UserNamespace } from "../zygote/user-namespaces.ts";
+import { Command } from "./command.ts";
 import { ControlSocket } from "./control.ts";
 import { appear, writeNew } from "./new-file.ts";
 import { type End, exitRecord } from "./outcome.ts";
 import { outputsOf } from "./outputs.ts";
-import { type PreparedJob, prepareJob } from "./prepared.ts";
 import { processLines } from "./processes.ts";
-import { noLimits, type ReadyJob, type Slot, waitReady } from "./ready.ts";
+import { noLimits, type Slot, waitForRequest } from "./ready.ts";
 import { type PreparedRecord, prepareRecord, writeRecord } from "./record.ts";
-import { PipeSource } from "./source.ts";
+import { Pipes } from "./streams.ts";
 import { endEverybody, type Parts, Supervisor } from "./supervisor.ts";
-import { Terminal } from "./terminal.ts";
 
 export interface InitContext {
   readonly cgroup: CgroupPlan;
@@ -32,92 +36,200 @@ export interface InitContext {
   readonly userNamespace: UserNamespace;
 }
 
-/** One job, what it runs in, and how its parts come to be: now, or ready-made. */
-interface Task extends InitContext {
-  readonly start: StartMessage;
+/** What is there of a job from the beginning. */
+interface Place extends InitContext {
   readonly initPid: number;
   /** Name of the control group. */
   readonly groupName: string;
+  readonly pipes: Pipes;
+  readonly signals: number;
+  readonly oomScore: string;
 }
 
-/** The init of one request. Never returns. */
-export function runInit(context: InitContext, start: StartMessage): never {
-  return serve({ ...context, start, initPid: becomeInit(), groupName: start.job }, null);
-}
+/** And what comes to be, in this order or, in a ready-made job, with the group first. */
+class Job {
+  readonly place: Place;
+  start: StartMessage | null = null;
+  record: PreparedRecord | null = null;
+  group: Group | null = null;
+  parts: Omit<Parts, "command"> | null = null;
+  command: Command | null = null;
 
-/** The init of a job that is made ready before its request comes. Never returns. */
-export function runReadyInit(context: InitContext, slot: Slot): never {
-  const initPid = becomeInit();
-  let group: Group | null = null;
-  try {
-    group = createGroup(context.cgroup, { name: slot.name, limits: noLimits, disks: [] });
-    const ready = waitReady({ ...context, initPid }, group, slot);
-    if (ready !== null) serve({ ...context, start: ready.start, initPid, groupName: slot.name }, ready);
-  } catch (error) {
-    complain(`a job could not be made ready: ${(error as Error).message}`);
+  constructor(context: InitContext, groupName: string) {
+    setUndumpable();
+    setsid();
+    const initPid = Number(readlinkSync("/proc/self"));
+    const [pipes, signals, oomScore] = [new Pipes(), openSignalFd(), ownOomScore()];
+    this.place = { ...context, initPid, groupName, pipes, signals, oomScore };
   }
-  if (group !== null) discard(group);
-  exitNow(1);
-}
 
-/** Returns its pid as the host sees it. */
-function becomeInit(): number {
-  process.title = "init";
-  setUndumpable();
-  setsid();
-  return Number(readlinkSync("/proc/self"));
-}
-
-function serve(task: Task, ready: ReadyJob | null): never {
-  try {
-    const record = openRecord(task, ready);
-    const end = supervise(task, ready);
-    writeRecord(record, exitRecord(task.start.spec, end));
-    if (end.failure !== null) tell(task, MessageType.failed, end.failure);
-    tell(task, MessageType.ended, {});
-  } catch (error) {
-    tell(task, MessageType.failed, failureOf(error));
-    exitNow(1);
+  makeGroup(): Group {
+    const { cgroup, groupName: name } = this.place;
+    this.group ??= step("cgroup", () => createGroup(cgroup, { name, limits: noLimits, disks: [] }));
+    return this.group;
   }
-  exitNow(0);
+
+  /** Everything that must be there before the program runs: a place for its outcome, its limits, its log files. */
+  begin(start: StartMessage): void {
+    this.start = start;
+    this.record = step("record", () => prepareRecord(start.folder));
+    const group = this.makeGroup();
+    step("cgroup", () => group.limit(start.spec.limits, start.disks));
+    this.parts = step("init", () => this.#acquire(start, group));
+  }
+
+  /** For a server that comes later: the group of a ready-made job is not named after the job. */
+  writeWho(processes: string): void {
+    const { start, place } = this;
+    if (start === null || (start.bound && place.groupName === start.job)) return;
+    writeNew(`${start.folder}/group`, `${place.groupName}\n${processes}`);
+  }
+
+  get ground(): Ground {
+    const { userNamespace, stage, pipes } = this.place;
+    const { fd, idBase } = userNamespace;
+    return { group: this.makeGroup(), userNamespace: fd, idBase, stage, stdio: pipes.stdio };
+  }
+
+  #acquire({ spec, folder, bound }: StartMessage, group: Group): Omit<Parts, "command"> {
+    const { pipes, signals, server } = this.place;
+    const { input, sources, terminal } = pipes.streams(spec);
+    const directory = open(folder, O_PATH | O_DIRECTORY);
+    const control = new ControlSocket(directory);
+    close(directory);
+    const outputs = outputsOf(folder, spec.output, sources);
+    const owner = bound ? server : -1;
+    const onExec = (pid: number, startedAtMs: number) => this.#tellStarted(pid, startedAtMs);
+    return { spec, group, control, input, outputs, terminal, signals, owner, onExec };
+  }
+
+  #tellStarted(pid: number, startedAtMs: number): void {
+    const { initPid, groupName: group } = this.place;
+    if (this.start === null) return;
+    if (!isPlain(this.start.spec)) this.writeWho(processLines(initPid, pid));
+    appear(`${this.start.folder}/pid`, `${pid}\n`);
+    tell(this, MessageType.started, { pid, initPid, startedAtMs, group });
+  }
 }
 
-function openRecord({ start, groupName }: Task, ready: ReadyJob | null): PreparedRecord {
+/** The init of one request. Returns its exit code. */
+export function runInit(context: InitContext, start: StartMessage): number {
+  const job = new Job(context, start.job);
   try {
-    return step("record", () => {
-      const record = prepareRecord(start.folder);
-      // For a server that comes later: the group of a ready-made job is not named after the job.
-      if (ready !== null) writeWho(start.folder, groupName, ready.processes);
-      return record;
-    });
+    job.begin(start);
+    if (isPlain(start.spec)) shareMemory(job, networkKind(start.spec));
+    else forkCommand(job, start);
   } catch (error) {
-    if (ready !== null) discard(ready.prepared.group);
+    return conclude(job, error);
+  }
+  return conclude(job);
+}
+
+/** The init of a job that is made ready before its request comes. Returns its exit code. */
+export function runReadyInit(context: InitContext, slot: Slot): number {
+  const job = new Job(context, slot.name);
+  try {
+    shareMemory(job, slot.network, slot.socket);
+  } catch (error) {
+    if (job.start === null) complain(`a job could not be made ready: ${(error as Error).message}`);
+    return conclude(job, error);
+  }
+  return conclude(job);
+}
+
+function forkCommand(job: Job, start: StartMessage): void {
+  const { ground } = job;
+  job.command = Command.fork((status) => becomeCommand(ground, start.spec, status));
+  closeCommandEnds(job);
+}
+
+/**
+ * A plain job, whose command is made by two children in this process's memory: the first makes its namespaces and root, the
+ * second hears the request where it has not come yet, does what init has to do for it, and becomes the command.
+ */
+function shareMemory(job: Job, network: NetworkKind, socket: number | null = null): void {
+  const { ground } = job;
+  const rooms = inChild(() => makeRooms(ground, network));
+  job.command = Command.share(
+    () => begun(job, socket),
+    (status) => (job.start === null ? null : enterRooms(ground, job.start.spec, rooms, status)),
+  );
+  if (job.place.oomScore !== "0") setOomScore(job.place.oomScore); // the command, while it shared this memory, has set it for both
+  for (const { fd } of rooms) close(fd);
+  closeCommandEnds(job);
+}
+
+/** What the second child does with init's rights and descriptors. */
+function begun(job: Job, socket: number | null): boolean {
+  step("cgroup", () => job.makeGroup().enter());
+  separate();
+  const processes = processLines(job.place.initPid, "self");
+  if (socket !== null) {
+    const start = waitForRequest(socket, job.place.initPid);
+    if (start === null) return false;
+    job.begin(start);
+  }
+  step("record", () => job.writeWho(processes));
+  return true;
+}
+
+function inChild(make: () => Rooms): Rooms {
+  let made: Rooms | null = null;
+  const { pid } = spawnWithFiles(() => {
+    made = make();
+    return null;
+  });
+  waitFor(pid);
+  if (made === null) throw new Error("the process that sets up the job died");
+  return made;
+}
+
+function closeCommandEnds({ place }: Job): void {
+  place.pipes.closeCommandEnds();
+  close(place.userNamespace.fd);
+}
+
+/** From the command's start, or from what kept it from starting, to the moment when nothing of the job is left. Returns the exit code. */
+function conclude(job: Job, error?: unknown): number {
+  let code = 1;
+  try {
+    code = settle(job, error);
+  } catch (failed) {
+    tell(job, MessageType.failed, failureOf(failed));
+  }
+  if (job.group !== null) removeGroup(job.group);
+  return code;
+}
+
+function settle(job: Job, error: unknown): number {
+  const { start, record, group } = job;
+  if (start === null || record === null) {
+    if (group !== null) endEverybody(group);
+    if (start === null) return 1; // there never was a request
     throw error;
   }
+  const end = supervise(job, error);
+  writeRecord(record, exitRecord(start.spec, end));
+  if (end.failure !== null) tell(job, MessageType.failed, end.failure);
+  tell(job, MessageType.ended, {});
+  return 0;
 }
 
-function writeWho(folder: string, groupName: string, processes: string): void {
-  writeNew(`${folder}/group`, `${groupName}\n${processes}`);
-}
-
-/** From nothing to nothing: when it returns, no process and no group of the job is left. Whatever fails is in the End. */
-function supervise(task: Task, ready: ReadyJob | null): End {
-  let group: Group | null = ready?.prepared.group ?? null;
+/** When it returns, no process of the job is left. Whatever fails is in the End. */
+function supervise({ start, group, parts, command }: Job, error: unknown): End {
   let supervisor: Supervisor | null = null;
   try {
-    const limited = step("cgroup", () => limitedGroup(task, group));
-    group = limited;
-    const parts = step("init", () => acquire(task, limited, ready));
-    supervisor = new Supervisor(parts);
-    parts.command.release();
+    if (error !== undefined || parts === null || command === null) throw error;
+    command.callNames = parts.spec.callNames;
+    command.terminal = parts.terminal;
+    parts.control.claim();
+    supervisor = new Supervisor({ ...parts, command });
     const end = supervisor.run();
-    removeControl(task.start.folder);
+    removeControl(start?.folder ?? "");
     return end;
-  } catch (error) {
+  } catch (failed) {
     if (group !== null) endEverybody(group);
-    return failedEnd(failureOf(error), supervisor?.startedAtMs ?? 0);
-  } finally {
-    if (group !== null) removeGroup(group);
+    return failedEnd(failureOf(failed), supervisor?.startedAtMs ?? 0);
   }
 }
 
@@ -128,58 +240,6 @@ function removeControl(folder: string): void {
   } catch (error) {
     if (!isGone(error)) throw error;
   }
-}
-
-/** The limits hold before the job's program runs: its process waits for that. */
-function limitedGroup({ start, cgroup, groupName }: Task, made: Group | null): Group {
-  const { spec, disks } = start;
-  if (made === null) return createGroup(cgroup, { name: groupName, limits: spec.limits, disks });
-  made.limit(spec.limits, disks);
-  return made;
-}
-
-function acquire(task: Task, group: Group, ready: ReadyJob | null): Parts {
-  const { start, server, initPid, groupName } = task;
-  const { spec } = start;
-  const prepared = ready?.prepared ?? prepareJob(task, group, { kind: "known", spec });
-  prepared.command.callNames = spec.callNames;
-  const streams = streamsOf(spec, prepared);
-  const folder = open(start.folder, O_PATH | O_DIRECTORY);
-  const control = new ControlSocket(folder);
-  close(folder);
-  return {
-    spec,
-    group,
-    command: prepared.command,
-    control,
-    input: streams.input,
-    outputs: outputsOf(start.folder, spec.output, streams.sources),
-    terminal: streams.terminal,
-    signals: prepared.signals,
-    owner: start.bound ? server : -1,
-    onExec: (pid, startedAtMs) => {
-      if (ready === null && !start.bound) writeWho(start.folder, groupName, processLines(pid));
-      appear(`${start.folder}/pid`, `${pid}\n`);
-      tell(task, MessageType.started, { pid, initPid, startedAtMs, group: groupName });
-    },
-  };
-}
-
-/** The pipes, or a terminal that takes their place; what is written to one is a single stream. */
-function streamsOf({ stdin, terminal }: SandboxSpec, { command, input, outputs }: PreparedJob) {
-  const typed = stdin === "stream";
-  if (!typed || terminal !== null) input.shut();
-  const pipes = outputs.map((readEnd) => new PipeSource(readEnd));
-  if (terminal === null) return { input: typed ? input : null, sources: pipes, terminal: null };
-  for (const pipe of pipes) pipe.close();
-  const pty = new Terminal(typed);
-  command.terminal = pty;
-  return { input: pty.input, sources: [pty], terminal: pty };
-}
-
-function discard(group: Group): void {
-  endEverybody(group);
-  removeGroup(group);
 }
 
 /** A further command may be about to enter (sandbox/exec): it finds no group, or dies. */
@@ -222,6 +282,6 @@ function complain(text: string): void {
 }
 
 /** One frame in one write: frames of the zygote and of other inits on the same socket are never torn. */
-function tell({ server, start }: Task, type: number, body: object): void {
-  write(server, encodeJson(type, { job: start.job, ...body }));
+function tell({ place, start }: Job, type: number, body: object): void {
+  write(place.server, encodeJson(type, { job: start?.job, ...body }));
 }

@@ -9,8 +9,6 @@ export interface Ground {
   readonly idBase: number;
   /** Empty host folder on which the root is built (this process has a mount namespace of its own by then). */
   readonly stage: string;
-  /** init's host pid, and its descriptor on which the job's network namespace is by the time that it is to be joined. */
-  readonly init: { readonly pid: number; readonly network: number };
   /** Pipe ends that become 0, 1 and 2; `in` is left unused where stdin is at end-of-file. A terminal takes their place. */
   readonly stdio: { readonly in: number; readonly out: number; readonly err: number };
 }
@@ -18,7 +16,7 @@ export interface Ground {
 /** All that the steps of one command know. */
 export interface Context extends Ground {
   readonly spec: SandboxSpec;
-  /** Descriptor of the host's /proc, also when the host's root has been left. */
+  /** Descriptor of the host's /proc, for when the host's root has been left. */
   readonly hostProc: number;
 }
 

@@ -1,6 +1,6 @@
 // Entering a running job: its control group and its namespaces, in the order of a start (steps.ts). All is looked up through
 // one open folder of /proc, which never becomes another process's.
-import { readFileSync, writeFileSync } from "node:fs";
+import { readFileSync } from "node:fs";
 import { openGroup } from "../cgroup/create.ts";
 import type { CgroupPlan } from "../cgroup/group.ts";
 import { close, O_RDONLY, open } from "../sys/descriptors.ts";
@@ -80,7 +80,6 @@ export function joinJob({ folder }: Target, { cgroup, group }: Destination): Joi
   const at = (name: string) => `/proc/self/fd/${folder}/${name}`;
   step("cgroup", () => openGroup(cgroup, group).enter());
   step("process", () => requireSameGroup(readFileSync(at("cgroup"), "utf8"), group));
-  step("oom-score", () => writeFileSync("/proc/self/oom_score_adj", "0"));
   const idBase = step("namespaces", () => idBaseOf(readFileSync(at("uid_map"), "utf8")));
   const [userNamespace, ...namespaces] = step("namespaces", () => [
     open(at("ns/user"), O_RDONLY),

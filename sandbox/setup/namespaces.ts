@@ -1,5 +1,6 @@
-import { writeFileSync } from "node:fs";
-import { close, O_RDONLY, openAt } from "../sys/descriptors.ts";
+import { readFileSync, writeFileSync } from "node:fs";
+import type { SandboxSpec } from "../spec.ts";
+import { close, O_RDONLY, open } from "../sys/descriptors.ts";
 import {
   bringLoopbackUp,
   CLONE_NEWCGROUP,
@@ -28,12 +29,36 @@ export function makeNamespaces(network: NetworkKind): void {
   openPortsAndPing();
 }
 
-/** A network that was made ready for this job, by init's descriptor of it: this process may have left the host's root. */
-export function joinNetwork({ spec, init, hostProc }: Context): void {
-  if (spec.network.kind === "none") return;
-  const network = openAt(hostProc, `${init.pid}/fd/${init.network}`, O_RDONLY);
-  setns(network, CLONE_NEWNET);
-  close(network);
+/** A network that was made ready for this job. Its name is the host's: before the root is entered. */
+export function joinNetwork({ network }: SandboxSpec): void {
+  if (network.kind !== "none") joinNamespace(open(network.path, O_RDONLY), CLONE_NEWNET);
+}
+
+/** Descriptors of the namespaces that were made for a job, in the order in which they are entered. */
+export type Rooms = readonly { readonly kind: number; readonly fd: number }[];
+
+/** The mount namespace last: its root becomes this process's root and current directory (setns(2)). */
+const entered = [
+  ["net", CLONE_NEWNET],
+  ["uts", CLONE_NEWUTS],
+  ["ipc", CLONE_NEWIPC],
+  ["cgroup", CLONE_NEWCGROUP],
+  ["mnt", CLONE_NEWNS],
+] as const;
+
+/** Of those that `makeNamespaces` has made. /proc is the host's still. */
+export function openOwnNamespaces(network: NetworkKind): Rooms {
+  const made = entered.filter(([name]) => name !== "net" || network === "own");
+  return made.map(([name, kind]) => ({ kind, fd: open(`/proc/self/ns/${name}`, O_RDONLY) }));
+}
+
+export function joinNamespaces(rooms: Rooms): void {
+  for (const { fd, kind } of rooms) joinNamespace(fd, kind);
+}
+
+function joinNamespace(fd: number, kind: number): void {
+  setns(fd, kind);
+  close(fd);
 }
 
 /** What NET_BIND_SERVICE and NET_RAW are mostly wanted for, without the capabilities (ip(7), icmp(7)). */
@@ -46,10 +71,21 @@ export function nameHost({ spec }: Context): void {
   setHostname(spec.hostname);
 }
 
+const oomScore = "/proc/self/oom_score_adj";
+
+/** That of this process is also that of all that share its memory (proc_pid_oom_score_adj(5)). */
+export function ownOomScore(): string {
+  return readFileSync(oomScore, "latin1").trim();
+}
+
+export function setOomScore(value: string): void {
+  writeFileSync(oomScore, value);
+}
+
 /**
  * The server may be protected from the OOM killer, its jobs must not be. Before the capabilities go: afterwards the job
  * could lower the value again and live through its own OOM, hanging at its limit.
  */
 export function resetOomScore(): void {
-  writeFileSync("/proc/self/oom_score_adj", "0");
+  if (ownOomScore() !== "0") setOomScore("0");
 }

@@ -1,18 +1,25 @@
-// What turns a forked copy of init into the command: each step in its place, each with a name that a failure carries.
+// What turns a child of init into the command: each step in its place, each with a name that a failure carries.
 // The order is security (ARCHITECTURE.md, "Set-up order"): read it from top to bottom.
 import { readlinkSync } from "node:fs";
-import { FrameReader } from "../frames.ts";
 import type { ProgramSpec, SandboxSpec } from "../spec.ts";
 import { setUmask } from "../sys/credentials.ts";
-import { closeFrom, dupClosedOnExec, O_DIRECTORY, O_PATH, open, read, write } from "../sys/descriptors.ts";
-import { POLLIN, PollSet } from "../sys/poll.ts";
+import { closeFrom, dupClosedOnExec, O_DIRECTORY, O_PATH, open, write } from "../sys/descriptors.ts";
 import { execve, exitNow } from "../sys/process.ts";
 import { resetDispositions, unblockAllSignals } from "../sys/signals.ts";
-import { type Context, type Descent, type Ground, statusDescriptor } from "./context.ts";
+import type { Program } from "../sys/vfork.ts";
+import { type Descent, type Ground, statusDescriptor } from "./context.ts";
 import { installFilters, prepareFilters } from "./filters.ts";
 import { becomeJobUser, setPrivileges } from "./identity.ts";
-import { joinNetwork, makeNamespaces, nameHost, resetOomScore } from "./namespaces.ts";
-import { isPlain, type NetworkKind, networkKind } from "./plain.ts";
+import {
+  joinNamespaces,
+  joinNetwork,
+  makeNamespaces,
+  nameHost,
+  openOwnNamespaces,
+  type Rooms,
+  resetOomScore,
+} from "./namespaces.ts";
+import { type NetworkKind, networkKind } from "./plain.ts";
 import { execRefusal, findProgram } from "./program.ts";
 import { buildRoot, closeRoot, enterRoot, furnishRoot } from "./root.ts";
 import { leaveSessionKeyring, placeStdio, resetLimits, resetScheduling, startSession } from "./session.ts";
@@ -20,47 +27,96 @@ import { Refusal, StepError, step } from "./step.ts";
 import { takeTerminal } from "./terminal.ts";
 
 const failureExit = 125;
-const requestChunk = 16 << 10;
-/** Said on the status pipe when all is done that needs no request. */
-export const readyMark = "r";
-/** Said by init on the same socket when the job may begin: its limits hold, and there is a place for all that it leaves. */
-export const releaseMark = "g";
 /** Said on the status pipe when only the filter and exec are left; the number of its listener follows where it has one. */
 export const execMark = "x";
 
-/** What to run: known from the beginning, or a plain job that is told later, in one frame on a pipe. */
-export type Errand =
-  | { readonly kind: "known"; readonly spec: SandboxSpec }
-  | { readonly kind: "told"; readonly pipe: number; readonly network: NetworkKind };
-
-/** Never returns: it ends as the command, or writes the failed step (SetupFailure as JSON) to `status` and exits. */
-export function becomeCommand(ground: Ground, errand: Errand, status: number): never {
+/** In a forked copy of init, for any job. Never returns: it ends as the command, or tells the failed step and exits. */
+export function becomeCommand(ground: Ground, spec: SandboxSpec, status: number): never {
   return reporting(status, () => {
-    const hostProc = open("/proc", O_PATH | O_DIRECTORY);
-    const entered = prepare(ground, errand);
-    write(statusDescriptor, Buffer.from(readyMark));
-    const spec = errand.kind === "known" ? errand.spec : receiveSpec(errand.pipe);
-    const home = finish({ ...ground, spec, hostProc }, entered);
-    awaitRelease();
+    const context = { ...ground, spec, hostProc: openHostProc() };
+    separate();
+    setUmask(0);
+    step("cgroup", () => ground.group.enter());
+    step("namespaces", () => makeNamespaces(networkKind(spec)));
+    step("network", () => joinNetwork(spec));
+    buildRoot(ground, spec.rootfs);
+    step("hostname", () => nameHost(context));
+    const home = furnishRoot(context);
+    step("pivot", enterRoot);
+    step("root", () => closeRoot(context));
+    becomeUnprivileged(context);
     return execute(spec, home);
   });
 }
 
 /**
- * Runs `steps` with the status pipe in its place: the process's pid is the first that is said on it, a failure the last.
- * Signals, which are all blocked still, do here what they do by default: the many calls for it lie before a request.
+ * The first half, of a plain job, in a child with init's memory and descriptors: makes the namespaces and the root in which the
+ * second will find itself, and ends. Returns their descriptors.
  */
-export function reporting(status: number, steps: () => never): never {
+export function makeRooms(ground: Ground, network: NetworkKind): Rooms {
+  setUmask(0);
+  step("cgroup", () => ground.group.enter()); // where the cgroup namespace begins
+  step("namespaces", () => makeNamespaces(network));
+  const rooms = step("namespaces", () => openOwnNamespaces(network));
+  buildRoot(ground, null);
+  step("pivot", enterRoot);
+  return rooms;
+}
+
+/**
+ * What of its parent a command must not have, as far as no request need be known: signals, which are all blocked still, do what
+ * they do by default, and so on. /proc is the host's.
+ */
+export function separate(): void {
+  step("signals", resetDispositions);
+  step("oom-score", resetOomScore);
+  step("session", startSession);
+  step("rlimits", resetLimits);
+  step("scheduling", resetScheduling);
+}
+
+/**
+ * The second half, in another child with init's memory and descriptors of its own, in the group already. Returns what is left
+ * to do: exec. null: it failed, and has told the step.
+ */
+export function enterRooms(ground: Ground, spec: SandboxSpec, rooms: Rooms, status: number): Program | null {
+  return reported(status, () => {
+    const context = { ...ground, spec, hostProc: openHostProc() };
+    setUmask(0);
+    step("network", () => joinNetwork(spec));
+    step("namespaces", () => joinNamespaces(rooms));
+    step("hostname", () => nameHost(context));
+    const home = furnishRoot(context);
+    step("root", () => closeRoot(context));
+    becomeUnprivileged(context);
+    return programOf(spec, home);
+  });
+}
+
+function openHostProc(): number {
+  return open("/proc", O_PATH | O_DIRECTORY);
+}
+
+/**
+ * Runs `steps` with the status pipe in its place: the process's pid is the first that is said on it, a failure (SetupFailure as
+ * JSON) the last.
+ */
+function reported<T>(status: number, steps: () => T): T | null {
   try {
     dupClosedOnExec(status, statusDescriptor);
     reportPid();
-    step("signals", resetDispositions);
     return steps();
   } catch (error) {
     const failure = error instanceof StepError ? error.failure : { step: "setup", errno: "", message: String(error) };
     write(statusDescriptor, Buffer.from(JSON.stringify(failure)));
-    return exitNow(failureExit);
+    return null;
   }
+}
+
+/** In a forked process, which ends when a step fails. */
+export function reporting(status: number, steps: () => never): never {
+  reported(status, steps);
+  return exitNow(failureExit);
 }
 
 /** /proc is still the host's, which shows everybody under its own numbers. */
@@ -70,60 +126,9 @@ function reportPid(): void {
   write(statusDescriptor, pid);
 }
 
-/** What needs no request. Says whether the root has been entered already. */
-function prepare(ground: Ground, errand: Errand): boolean {
-  const [spec, network] = errand.kind === "known" ? [errand.spec, networkKind(errand.spec)] : [null, errand.network];
-  const plain = spec === null || isPlain(spec);
-  setUmask(0);
-  step("cgroup", () => ground.group.enter());
-  step("namespaces", () => makeNamespaces(network));
-  step("oom-score", resetOomScore);
-  buildRoot(ground, spec?.rootfs ?? null);
-  if (plain) step("pivot", enterRoot);
-  return plain;
-}
-
-/** Waits for the request of a ready-made job. When init has gone, nobody will ever want this process. */
-function receiveSpec(pipe: number): SandboxSpec {
-  const frames = new FrameReader();
-  const chunk = Buffer.allocUnsafe(requestChunk);
-  for (;;) {
-    const n = read(pipe, chunk);
-    if (n === 0) exitNow(0);
-    if (n !== null) frames.push(Buffer.from(chunk.subarray(0, n)));
-    const frame = frames.next();
-    if (frame !== null) return JSON.parse(frame.payload.toString()).spec;
-  }
-}
-
-/** Until init has done its part, which it does meanwhile. When it has gone, nobody will ever want this process. */
-function awaitRelease(): void {
-  const mark = Buffer.alloc(1);
-  const set = new PollSet();
-  set.add(statusDescriptor, POLLIN);
-  for (let n = read(statusDescriptor, mark); n !== 1; n = read(statusDescriptor, mark)) {
-    if (n === 0) exitNow(0);
-    set.wait(-1);
-  }
-}
-
-/** What needs the request. Returns HOME. */
-function finish(context: Context, entered: boolean): string {
-  step("network", () => joinNetwork(context));
-  step("hostname", () => nameHost(context));
-  const home = furnishRoot(context);
-  if (!entered) step("pivot", enterRoot);
-  step("root", () => closeRoot(context));
-  becomeUnprivileged(context);
-  return home;
-}
-
 /** From host root, in the job's root, to the job's user in its working directory: what is left is the filter and exec. */
 export function becomeUnprivileged(context: Descent): void {
-  step("session", startSession);
   step("stdio", () => placeStdio(context));
-  step("rlimits", resetLimits);
-  step("scheduling", resetScheduling);
   step("signals", unblockAllSignals);
   step("user", () => becomeJobUser(context));
   step("keyring", leaveSessionKeyring);
@@ -152,14 +157,19 @@ function enterWorkingDirectory(path: string): void {
 
 /** Between the filter and exec only execve runs: a profile may refuse anything else. */
 export function execute(spec: ProgramSpec, home: string): never {
-  const env = { HOME: home, ...spec.env };
-  const environment = Object.entries(env).map(([name, value]) => `${name}=${value}`);
-  const program = step("find", () => findProgram(spec.argv[0] ?? "", spec.env.PATH));
+  const { path, argv, env } = programOf(spec, home);
+  const errno = execve(path, argv, env);
+  return step("exec", () => {
+    throw execRefusal(path, errno);
+  });
+}
+
+/** The last step before exec. */
+function programOf(spec: ProgramSpec, home: string): Program {
+  const env = Object.entries({ HOME: home, ...spec.env }).map(([name, value]) => `${name}=${value}`);
+  const path = step("find", () => findProgram(spec.argv[0] ?? "", spec.env.PATH));
   const filters = prepareFilters(spec.seccomp, statusDescriptor);
   write(statusDescriptor, Buffer.from(`${execMark}${filters.listener ?? ""}`));
   step("seccomp", () => installFilters(filters));
-  const errno = execve(program, spec.argv, environment);
-  return step("exec", () => {
-    throw execRefusal(program, errno);
-  });
+  return { path, argv: spec.argv, env };
 }

@@ -18,6 +18,11 @@ export function functionAddress(name: string): bigint {
   return koffi.address(library.symbol(name));
 }
 
+/** A JavaScript function for a libc call that takes a `void (*)(void)`; it is never freed. */
+export function callbackAddress(callback: () => void): bigint {
+  return koffi.address(koffi.register(callback, koffi.pointer(koffi.proto("void", []))));
+}
+
 const memchr = library.func("uintptr_t memchr(const uint8_t*, int, size_t)");
 
 /** Address of a buffer's first byte: memchr finds it there. The caller keeps the buffer alive. */

@@ -1,7 +1,7 @@
 // System call numbers of calls that glibc does not wrap everywhere (unistd_64.h, asm-generic/unistd.h).
 const byArch = {
-  x64: { getppid: 110, pivot_root: 155, keyctl: 250, ioprio_set: 251, seccomp: 317, statx: 332 },
-  arm64: { getppid: 173, pivot_root: 41, keyctl: 219, ioprio_set: 30, seccomp: 277, statx: 291 },
+  x64: { getppid: 110, pivot_root: 155, futex: 202, keyctl: 250, ioprio_set: 251, seccomp: 317, statx: 332 },
+  arm64: { getppid: 173, pivot_root: 41, futex: 98, keyctl: 219, ioprio_set: 30, seccomp: 277, statx: 291 },
 } as const;
 
 /** Numbers from 424 on are the same on every architecture. */

@@ -20,10 +20,19 @@ export function identityIn(folder: string): ProcessIdentity | null {
   }
 }
 
-/** The name between the brackets is the process's own choice. */
 function identityOf(stat: string): ProcessIdentity {
-  const [, startTicks] = /^(?: \S+){19} (\d+) /.exec(stat.slice(stat.lastIndexOf(")") + 1)) ?? [];
-  return { pid: Number.parseInt(stat, 10), startTicks: Number(startTicks) };
+  return { pid: Number.parseInt(stat, 10), startTicks: Number(fieldsOf(stat)[19]) };
+}
+
+/** From the third on. The name between the brackets before is the process's own choice. */
+function fieldsOf(stat: string): string[] {
+  return stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+}
+
+/** Whether somebody has stopped a process that is there (SIGSTOP, a debugger). */
+export function isStopped(pid: number): boolean {
+  const [state = ""] = fieldsOf(readFileSync(`/proc/${pid}/stat`, "latin1"));
+  return state === "T" || state === "t";
 }
 
 /**

@@ -9,6 +9,7 @@ const c = {
   waitpid: libc("int waitpid(int, uint8_t*, int)"),
   kill: libc("int kill(int, int)"),
   setsid: libc("int setsid()"),
+  getpid: libc("int getpid()"),
   prctl: libc("int prctl(int, unsigned long, unsigned long, unsigned long, unsigned long)"),
 };
 
@@ -89,6 +90,11 @@ export function kill(pid: number, signal: number): boolean {
   if (errno() === constants.errno.ESRCH) return false;
   check(-1, "kill", String(pid));
   return false;
+}
+
+/** pid_t getpid(void); getpid(2). `process.pid` is what it was when Node started. */
+export function ownPid(): number {
+  return c.getpid();
 }
 
 /** pid_t setsid(void); setsid(2). */

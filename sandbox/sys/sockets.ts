@@ -35,6 +35,11 @@ export function listenUnix(path: string): number {
   return fd;
 }
 
+/** listen(fd, backlog) on a socket that listens: who connects from now on sees this process at the other end (SO_PEERCRED, unix(7)). */
+export function listenOn(fd: number): void {
+  check(c.listen(fd, backlog), "listen");
+}
+
 /** accept4(fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC); accept(2). null: nobody is waiting. */
 export function accept(listener: number): number | null {
   const fd = c.accept4(listener, null, null, SOCK_NONBLOCK | SOCK_CLOEXEC);

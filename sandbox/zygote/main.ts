@@ -175,7 +175,7 @@ class Zygote {
     }
   }
 
-  #forkInit({ cgroup, stage, idLocks, ids }: ConfigureMessage, become: (context: InitContext) => never): number {
+  #forkInit({ cgroup, stage, idLocks, ids }: ConfigureMessage, become: (context: InitContext) => number): number {
     const userNamespace = this.#namespaces.shift() ?? makeJobNamespace(idLocks, ids);
     try {
       unshare(CLONE_NEWPID); // the next child is pid 1 of a new pid namespace
@@ -183,7 +183,8 @@ class Zygote {
       if (pid > 0) return pid;
       for (const other of this.#namespaces) closeUserNamespace(other);
       this.#readyJobs?.leaveToParent();
-      return become({ cgroup, stage, server, userNamespace });
+      process.title = "init";
+      return exitNow(become({ cgroup, stage, server, userNamespace }));
     } finally {
       setns(this.#ownPidNamespace, CLONE_NEWPID); // unshare works only from the namespace one lives in
       closeUserNamespace(userNamespace);

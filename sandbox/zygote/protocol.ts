@@ -93,7 +93,7 @@ export interface FailedMessage extends SetupFailure {
   readonly job: string;
 }
 
-/** Nothing of the job is left but its init, and its outcome is written. */
+/** Nothing of the job is left but its init and an empty control group, and its outcome is written. */
 export interface EndedMessage {
   readonly job: string;
 }

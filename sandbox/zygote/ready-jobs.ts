@@ -14,8 +14,6 @@ import { type ConfigureMessage, MessageType, type StartMessage } from "./protoco
 
 /** A request goes to a job in one write, which a socket and a pipe have room for. */
 const longestRequest = 48 << 10;
-/** The waiting process uses some memory already; with a lower limit a job is made for its request. */
-const leastMemoryBytes = 32 << 20;
 /** The next is made when nobody has asked for anything for so long, or when few are left. */
 const quietMs = 40;
 /** After one could not be made. The reason is told at Start, where somebody hears it. */
@@ -232,8 +230,7 @@ export class ReadyJobs {
 }
 
 function fits({ spec }: StartMessage, request: Buffer): boolean {
-  const { memoryBytes, memoryHighBytes = 0, cpuset = "", files = [] } = spec.limits;
+  const { cpuset = "", files = [] } = spec.limits;
   if (!isPlain(spec) || request.length > longestRequest) return false;
-  if (cpuset !== "" || files.length > 0) return false; // they may be of a group that it has not entered
-  return [memoryBytes, memoryHighBytes].every((bytes) => bytes === 0 || bytes >= leastMemoryBytes);
+  return cpuset === "" && files.length === 0; // they may be of a group that it has not entered
 }

@@ -1,32 +1,23 @@
-// What a fork costs depends on what the parent has done before. Before its jobs come, the zygote goes through what init and
-// the command will do, so that V8 has compiled it and made its inline caches once, not in each child (docs/performance.md).
-// It is the real code in namespaces of its own, which are left for good at the end of each round. What has no way back is
-// not rehearsed: the job's user, capabilities, limits, the filter, and the killing of everybody.
-import { mkdirSync, openSync, writeFileSync } from "node:fs";
-import { createGroup } from "../cgroup/create.ts";
-import type { Group } from "../cgroup/group.ts";
-import { usualIdRanges } from "../id-ranges.ts";
-import { ControlSocket } from "../init/control.ts";
-import { Deadlines } from "../init/deadlines.ts";
-import { type End, exitRecord } from "../init/outcome.ts";
-import { type Outputs, outputsOf } from "../init/outputs.ts";
-import { prepareRecord, writeRecord } from "../init/record.ts";
-import { PipeSource } from "../init/source.ts";
-import type { Context } from "../setup/context.ts";
-import { makeNamespaces, nameHost } from "../setup/namespaces.ts";
-import { findProgram } from "../setup/program.ts";
-import { buildRoot, closeRoot, enterRoot, furnishRoot } from "../setup/root.ts";
-import type { SandboxSpec } from "../spec.ts";
-import { close, O_DIRECTORY, O_PATH, open, pipe } from "../sys/descriptors.ts";
+// What a fork costs depends on what the parent has done before. Before its jobs come, the zygote goes through whole jobs of its
+// own, so that V8 has compiled everything, made its inline caches and its regular expressions once, not in each init
+// (docs/performance.md). It is the real code in a child that shares the zygote's memory, pid 1 of a pid namespace of its own.
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { encodeJson } from "../frames.ts";
+import { type InitContext, runReadyInit } from "../init/main.ts";
+import type { ExitRecord, SandboxSpec } from "../spec.ts";
+import { O_RDWR, open, write } from "../sys/descriptors.ts";
 import { MS_NODEV, MS_NOSUID, mountFilesystem } from "../sys/mounts.ts";
-import { CLONE_NEWCGROUP, CLONE_NEWIPC, CLONE_NEWNET, CLONE_NEWNS, CLONE_NEWUTS, setns } from "../sys/namespaces.ts";
-import { PollSet } from "../sys/poll.ts";
-import type { ConfigureMessage } from "./protocol.ts";
+import { CLONE_NEWNS, CLONE_NEWPID, unshare } from "../sys/namespaces.ts";
+import { ownPid, waitFor } from "../sys/process.ts";
+import { socketPair } from "../sys/socketpair.ts";
+import { spawn } from "../sys/vfork.ts";
+import { type ConfigureMessage, MessageType, type StartMessage, usualFilter } from "./protocol.ts";
+import { closeUserNamespace, makeJobNamespace, type UserNamespace } from "./user-namespaces.ts";
 
 /** After about as many calls V8 no longer changes what it knows of a function. */
 export const rehearsals = 10;
 
-const kinds = { mnt: CLONE_NEWNS, uts: CLONE_NEWUTS, ipc: CLONE_NEWIPC, net: CLONE_NEWNET, cgroup: CLONE_NEWCGROUP };
+const name = `rehearsal-${process.pid}`;
 
 /** Through JSON, as requests come: V8 tells objects apart by how they were made. */
 const spec: SandboxSpec = JSON.parse(`{
@@ -37,83 +28,44 @@ const spec: SandboxSpec = JSON.parse(`{
 }`);
 
 /** One round. False when something failed: it will fail at Start too, and be told there with the name of its step. */
-export function rehearse({ cgroup, stage }: ConfigureMessage): boolean {
-  const own = Object.entries(kinds).map(([name, kind]) => ({ kind, fd: openSync(`/proc/self/ns/${name}`, "r") }));
-  let group: Group | null = null;
+export function rehearse(configuration: ConfigureMessage): boolean {
+  let userNamespace: UserNamespace | null = null;
+  let sound = false;
   try {
-    group = createGroup(cgroup, { name: `rehearsal-${process.pid}`, limits: spec.limits, disks: [] });
-    const stdio = { in: -1, out: -1, err: -1 };
-    const init = { pid: process.pid, network: -1 };
-    const parts = { spec, group, userNamespace: -1, hostProc: -1, idBase: usualIdRanges.first };
-    const context: Context = { ...parts, stage, init, stdio };
-    makeNamespaces("own");
-    mountFilesystem("tmpfs", stage, MS_NOSUID | MS_NODEV, "mode=700");
-    rehearseInit(group, `${stage}/job`);
-    rehearseRoot(context);
-    return true;
+    const { cgroup, stage, idLocks, ids } = configuration;
+    const mine = makeJobNamespace(idLocks, ids);
+    userNamespace = mine;
+    const { pid } = spawn(() => {
+      const server = open("/dev/null", O_RDWR); // what init tells
+      sound = runJob({ cgroup, stage, server, userNamespace: mine }, specFor(configuration));
+      return null;
+    }, CLONE_NEWPID);
+    waitFor(pid);
+    return sound;
   } catch {
     return false;
   } finally {
-    for (const { kind, fd } of own) {
-      setns(fd, kind); // for mnt it also brings the host's root and current directory back; a failure ends the zygote
-      close(fd);
-    }
-    group?.remove();
+    if (userNamespace !== null) closeUserNamespace(userNamespace);
   }
 }
 
-function rehearseRoot(context: Context): void {
-  buildRoot(context, null);
-  enterRoot();
-  nameHost(context);
-  furnishRoot(context);
-  closeRoot(context);
-  findProgram("true", spec.env.PATH);
-  findProgram("/usr/bin/env", spec.env.PATH);
+function specFor({ usualFilter: program }: ConfigureMessage): SandboxSpec {
+  return { ...spec, seccomp: program === undefined ? [] : [usualFilter] };
 }
 
-function rehearseInit(group: Group, folder: string): void {
+/** Its job folder is on a file system that goes with its mount namespace. */
+function runJob(context: InitContext, spec: SandboxSpec): boolean {
+  if (ownPid() !== 1)
+    throw new Error("a rehearsal outside of a pid namespace of its own would end other people's processes");
+  unshare(CLONE_NEWNS);
+  mountFilesystem("tmpfs", context.stage, MS_NOSUID | MS_NODEV, "mode=700");
+  const folder = `${context.stage}/job`;
   mkdirSync(folder);
   for (const stream of ["stdout", "stderr"]) writeFileSync(`${folder}/${stream}`, "");
-  const record = prepareRecord(folder);
-  const directory = open(folder, O_PATH | O_DIRECTORY);
-  const control = new ControlSocket(directory);
-  close(directory);
-  const ends = [pipe(), pipe()] as const;
-  for (const { write } of ends) close(write);
-  const outputs = outputsOf(
-    folder,
-    spec.output,
-    ends.map(({ read }) => new PipeSource(read)),
-  );
-  watchOnce(control, outputs);
-  control.close();
-  const usage = { ...group.usage(), memoryBytes: 0, pids: 0 };
-  const times = { startedAtMs: Date.now(), finishedAtMs: Date.now() };
-  const end: End = {
-    status: 0,
-    failure: null,
-    ending: null,
-    outputFailure: "",
-    forbiddenCall: "",
-    oomKills: group.oomKills(),
-    ...times,
-    usage,
-  };
-  writeRecord(record, exitRecord(spec, end));
-}
-
-function watchOnce(control: ControlSocket, outputs: Outputs): void {
-  const set = new PollSet();
-  const deadlines = new Deadlines(0);
-  control.watch(set);
-  outputs.watch(set);
-  deadlines.untilNextMs();
-  set.wait(0);
-  control.advance(set, true, () => "on");
-  outputs.advance(set);
-  deadlines.oomDue();
-  deadlines.killDue();
-  deadlines.timeoutDue();
-  outputs.drain(set, -1);
+  const [zygote, socket] = socketPair();
+  const start: StartMessage = { job: name, folder, spec, disks: [], bound: false };
+  write(zygote, encodeJson(MessageType.start, start));
+  if (runReadyInit(context, { name, socket, network: "own" }) !== 0) return false;
+  const { cause } = JSON.parse(readFileSync(`${folder}/exit.json`, "utf8")) as ExitRecord;
+  return cause === "EXITED";
 }

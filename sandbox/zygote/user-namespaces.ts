@@ -33,8 +33,11 @@ function claimRange(lockFile: string, { first, ranges }: IdRanges): { lock: numb
   );
 }
 
-/** A user namespace with this mapping, in `uid_map` form (user_namespaces(7)); nothing lives in it. Returns its descriptor. */
-export function makeUserNamespace(uidMap: string, gidMap: string): number {
+/**
+ * A user namespace with this mapping, in `uid_map` form (user_namespaces(7)); nothing lives in it. Returns its descriptor.
+ * `numberInProc`: of a child of this process.
+ */
+export function makeUserNamespace(uidMap: string, gidMap: string, numberInProc = numberOf): number {
   const remnant = cloneRemnant(CLONE_NEWUSER);
   try {
     const process = `/proc/${numberInProc(remnant)}`;
@@ -47,7 +50,7 @@ export function makeUserNamespace(uidMap: string, gidMap: string): number {
 }
 
 /** Another one than its pid where the caller lives in a job's pid namespace and /proc is the host's still. */
-function numberInProc({ pidfd }: Remnant): string {
+function numberOf({ pidfd }: Remnant): string {
   const [, number] = /^Pid:\s*(\d+)$/m.exec(readFileSync(`/proc/self/fdinfo/${pidfd}`, "latin1")) ?? [];
   if (number === undefined) throw new Error("user namespace: its process died");
   return number;
@@ -58,7 +61,7 @@ export function makeJobNamespace(lockFile: string, ranges: IdRanges = usualIdRan
   const { lock, idBase } = claimRange(lockFile, ranges);
   try {
     const map = `0 ${idBase} ${idsPerJob}`;
-    return { fd: makeUserNamespace(map, map), idBase, lock };
+    return { fd: makeUserNamespace(map, map, ({ pid }) => String(pid)), idBase, lock }; // the zygote lives where /proc is of
   } catch (error) {
     close(lock);
     throw error;

@@ -42,10 +42,14 @@ export async function connectSupervisor(folder: string): Promise<ControlClient |
   }
 }
 
-/** Whoever listens there is the process that wrote the folder's `group`, by pid and start time. */
+/**
+ * Whoever listens there is one of those that the folder's `group` names, by pid and start time: the supervisor, or for a moment
+ * the process that becomes the command, which makes the socket in its name (sandbox/init/main.ts).
+ */
 function isSupervisor(client: ControlClient, folder: string): boolean {
-  const { init } = readProcesses(folder);
+  const { init, command } = readProcesses(folder);
   if (init === null) return true; // about to start, or of an older podium
   const peer = client.peer();
-  return peer !== null && peer.pid === init.pid && peer.startTicks === init.startTicks;
+  if (peer === null) return false;
+  return [init, command].some((one) => one?.pid === peer.pid && one.startTicks === peer.startTicks);
 }

@@ -253,7 +253,7 @@ export class Executor {
       await zygote.close(); // none that nobody can name; the next start tries again
       throw error;
     }
-    // A start is answered before its end. Whoever says `ended` has removed its group; `gone`, which follows, looks again.
+    // A start is answered before its end. Whoever says `ended` removes its group now, which is empty; `gone`, which follows, looks again.
     zygote.on("ended", (job) => setImmediate(() => this.#ended(job)));
     zygote.on("gone", (job, group) => {
       this.#removeLeftGroup(group);

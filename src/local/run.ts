@@ -4,6 +4,7 @@ import { disksOf } from "../../sandbox/cgroup/block-device.ts";
 import { tryFurtherLimits } from "../../sandbox/cgroup/further-limits.ts";
 import { checkRequest } from "../../sandbox/cgroup/limits.ts";
 import { ControlClient } from "../../sandbox/init/client.ts";
+import { usualFilter } from "../../sandbox/seccomp/programs.ts";
 import type { ExitRecord, SandboxSpec, TerminalSize } from "../../sandbox/spec.ts";
 import { O_NONBLOCK, O_RDONLY } from "../../sandbox/sys/descriptors.ts";
 import { idLocks, StartFailedError, ZygoteClient } from "../../sandbox/zygote/client.ts";
@@ -86,7 +87,7 @@ async function runIn(
 /** Both at the same time; neither is left when one cannot be had. */
 async function prepare(data: ScratchData, spec: SandboxSpec, wish: NetworkWish) {
   const opened = openLocalNetwork(data.folder, wish, spec.hostname);
-  const spawned = ZygoteClient.spawn({ cgroup: data.cgroup, stage: data.stage, idLocks });
+  const spawned = ZygoteClient.spawn({ cgroup: data.cgroup, stage: data.stage, idLocks, ...usualFilter() });
   const [network, zygote] = await Promise.allSettled([opened, spawned]);
   if (network.status === "fulfilled" && zygote.status === "fulfilled") return [network.value, zygote.value] as const;
   if (network.status === "fulfilled") await network.value.close();

@@ -81,6 +81,10 @@ test("C13 the oom_score_adj of podium is not inherited and cannot be lowered", n
     assert.is(readFileSync(`/proc/${zygote.client.pid}/oom_score_adj`, "utf8"), "300\n");
     const { stdout } = await zygote.run(`cat ${own}; echo -1 > ${own}; cat ${own}`);
     assert.is(stdout, "0\n0\n");
+    const job = await zygote.start({ argv: ["sleep", "60"] });
+    assert.is(readFileSync(`/proc/${job.initPid}/oom_score_adj`, "utf8"), "300\n");
+    assert.is(readFileSync(`/proc/${job.pid}/oom_score_adj`, "utf8"), "0\n");
+    await job.kill();
   } finally {
     writeFileSync(own, before);
   }

@@ -1,4 +1,4 @@
-import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, readlinkSync } from "node:fs";
 import { join } from "node:path";
 import { status } from "@grpc/grpc-js";
 import * as assert from "uvu/assert";
@@ -202,7 +202,7 @@ test("Start answers only after exec", root, async () => {
   for (let i = 0; i < 20; i++) {
     const id = await api.startId({ argv: ["/usr/bin/sleep", "1000"] });
     const pid = Number(server.jobFile(id, "pid"));
-    assert.is(readFileSync(`/proc/${pid}/comm`, "utf8"), "sleep\n");
+    assert.is(readlinkSync(`/proc/${pid}/exe`), "/usr/bin/sleep");
     assert.is((await api.info(id)).pid, BigInt(pid));
   }
   const failed = (await api.start({ argv: ["/nonexistent"] })).response;

@@ -12,7 +12,7 @@ import { preparePlacement, removePlacement, sweepJobs } from "../../sandbox/cgro
 import type { IdRanges } from "../../sandbox/id-ranges.ts";
 import { ControlClient } from "../../sandbox/init/client.ts";
 import { filterNeeds, type JobRequest, specOf } from "../../sandbox/request.ts";
-import { type SeccompChoice, seccompFilters } from "../../sandbox/seccomp/programs.ts";
+import { type SeccompChoice, seccompFilters, usualFilter } from "../../sandbox/seccomp/programs.ts";
 import type { ExitRecord, SandboxSpec } from "../../sandbox/spec.ts";
 import { idLocks, ZygoteClient } from "../../sandbox/zygote/client.ts";
 import type { StartedMessage } from "../../sandbox/zygote/protocol.ts";
@@ -142,7 +142,8 @@ export class TestZygote implements AsyncDisposable {
     const cgroup = findPlacement(Buffer.from(folder.slice(-6)).toString("hex"));
     preparePlacement(cgroup);
     const rehearse = readyJobs > 0;
-    const client = await ZygoteClient.spawn({ cgroup, stage, idLocks, rehearse, readyJobs, ...(ids && { ids }) });
+    const most = { rehearse, readyJobs, ...usualFilter() };
+    const client = await ZygoteClient.spawn({ cgroup, stage, idLocks, ...most, ...(ids && { ids }) });
     return new TestZygote(folder, cgroup, client);
   }
 
