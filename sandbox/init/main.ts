@@ -1,7 +1,7 @@
 // pid 1 of one job: a forked copy of the zygote, host root, in the host's mount namespace, without an event loop.
 // It moves the command's output into the job folder, feeds its stdin, passes signals on, keeps the deadline, reaps, and
 // writes down how the job ended. It looks up no name, loads no library and walks no path of the job's root.
-import { readlinkSync, unlinkSync, writeSync } from "node:fs";
+import { readlinkSync, unlinkSync, writeFileSync, writeSync } from "node:fs";
 import { createGroup } from "../cgroup/create.ts";
 import type { CgroupPlan, Group } from "../cgroup/group.ts";
 import { encodeJson } from "../frames.ts";
@@ -150,6 +150,7 @@ function forkCommand(job: Job, start: StartMessage): void {
 function shareMemory(job: Job, network: NetworkKind, socket: number | null = null): void {
   const { ground } = job;
   const rooms = inChild(() => makeRooms(ground, network));
+  reuseFirstPid();
   job.command = Command.share(
     () => begun(job, socket),
     (status) => (job.start === null ? null : enterRooms(ground, job.start.spec, rooms, status)),
@@ -171,6 +172,15 @@ function begun(job: Job, socket: number | null): boolean {
   }
   step("record", () => job.writeWho(processes));
   return true;
+}
+
+/** The child that made the rooms was 2, and the command is to be. Where a kernel has no CHECKPOINT_RESTORE, it is 3. */
+function reuseFirstPid(): void {
+  try {
+    writeFileSync("/proc/sys/kernel/ns_last_pid", "1"); // of this process's pid namespace, pid_namespaces(7)
+  } catch {
+    // no number matters to podium
+  }
 }
 
 function inChild(make: () => Rooms): Rooms {
