@@ -30,8 +30,11 @@ const landmarks = [
   ["command", "execve(", "filter checked and compiled by the kernel"],
   ["init", "listen(", "the program is loaded; init goes on"],
   ["init", "write(", "`pid` written, `started` told"],
-  ["command", "exit_group(", "the program's own time"],
-  ["init", "fsync(", "reaped, nobody left, pipes empty, usage read, record written"],
+  [
+    "init",
+    "fsync(",
+    "what is left of the program's own time; reaped, nobody left, pipes empty, usage read, record written",
+  ],
   ["init", "write(", "record synced, `ended` told"],
   ["init", "exit_group(", "control group removed: on nobody's way"],
 ];
@@ -123,8 +126,12 @@ async function traced(folder) {
       }
       const events = trace.read();
       const execs = events.flatMap(({ call }, i) => (call.startsWith("execve(") ? [i] : []));
-      return execs.flatMap((exec, i) => {
-        const times = timesOf(events, exec, requested[i]);
+      return execs.flatMap((exec) => {
+        const times = timesOf(
+          events,
+          exec,
+          requested.findLast((at) => at < events[exec].at),
+        );
         return times === null ? [] : [times];
       });
     } finally {
