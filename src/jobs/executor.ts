@@ -238,15 +238,8 @@ export class Executor {
 
   async #spawnZygote(): Promise<ZygoteClient> {
     const { stage, zygotePid, ids } = this.#folders;
-    const zygote = await ZygoteClient.spawn({
-      cgroup: this.#cgroup,
-      stage,
-      idLocks,
-      ids,
-      rehearse: true,
-      readyJobs: readyJobsOf(ids),
-      ...usualFilter(),
-    });
+    const many = { rehearse: true, readyJobs: readyJobsOf(ids), ...usualFilter() };
+    const zygote = await ZygoteClient.spawn({ cgroup: this.#cgroup, stage, idLocks, ids, ...many });
     try {
       writeFileSync(zygotePid, `${zygote.pid}\n`, { mode: 0o600 });
     } catch (error) {
