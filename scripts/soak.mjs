@@ -31,11 +31,22 @@ function processFigures(pid) {
   return { MiB: Math.round(Number(kilobytes) / 102.4) / 10, files: readdirSync(`/proc/${pid}/fd`).length };
 }
 
+/** Job folders go meanwhile, and what was below them. */
 function bytesBelow(folder) {
-  return readdirSync(folder, { recursive: true }).reduce((sum, name) => {
-    const found = statSync(join(folder, name), { throwIfNoEntry: false });
-    return sum + (found === undefined ? 0 : found.blocks * 512);
+  return entriesOf(folder).reduce((sum, entry) => {
+    const path = join(folder, entry.name);
+    if (entry.isDirectory()) return sum + bytesBelow(path);
+    return sum + (statSync(path, { throwIfNoEntry: false })?.blocks ?? 0) * 512;
   }, 0);
+}
+
+function entriesOf(folder) {
+  try {
+    return readdirSync(folder, { withFileTypes: true });
+  } catch (error) {
+    if (error.code !== "ENOENT") throw error;
+    return [];
+  }
 }
 
 function sampleOf(server, done) {

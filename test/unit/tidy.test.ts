@@ -78,3 +78,13 @@ test("relative imports name the .ts file, and nothing is re-exported but by a pu
   const sources = ownCode().filter((file) => file.endsWith(".ts"));
   assert.equal(places(sources, /^export (\*|\{[^}]*\}) from /), []);
 });
+
+test("every `npm run` that is written of is there", () => {
+  const { scripts } = JSON.parse(readFileSync(join(root, "package.json"), "utf8"));
+  const texts = [...projectFiles(), ...readdirSync(root).filter((name) => name.endsWith(".md"))];
+  const named = texts.flatMap((file) => [
+    ...readFileSync(join(root, file), "utf8").matchAll(/npm run ([a-z][a-z:-]*)/g),
+  ]);
+  const missing = named.map(([, name = ""]) => name).filter((name) => !(name in scripts));
+  assert.equal([...new Set(missing)], []);
+});
