@@ -1,13 +1,11 @@
 // The exec process; see protocol.ts. Started as host root; its child enters the job and becomes the command.
 import { encodeJson, FrameReader } from "../frames.ts";
 import { Command } from "../init/command.ts";
-import { PipeInput } from "../init/input.ts";
-import { PipeSource } from "../init/source.ts";
-import { Terminal } from "../init/terminal.ts";
+import { Pipes } from "../init/streams.ts";
 import { user } from "../program-request.ts";
 import { joinPidNamespace, openTarget, type Target } from "../setup/join.ts";
 import { StepError, step } from "../setup/step.ts";
-import { close, pipe, read, setNonBlocking, write } from "../sys/descriptors.ts";
+import { close, read, setNonBlocking, write } from "../sys/descriptors.ts";
 import { exitNow, setUndumpable } from "../sys/process.ts";
 import { lookUpUser } from "./account.ts";
 import { becomeFurtherCommand } from "./command.ts";
@@ -40,27 +38,16 @@ function open(asked: ExecRequest, frames: FrameReader): Relay {
   const target = openTarget(asked);
   joinPidNamespace(target);
   const request = resolved(asked, target);
-  const typing = request.spec.stdin === "stream";
-  const terminal = request.spec.terminal === null ? null : new Terminal(typing);
-  const [input, out, err] = [new PipeInput(), pipe(), pipe()];
-  const stdio = { in: input.readEnd, out: out.write, err: err.write };
-  const command = Command.fork((status) => becomeFurtherCommand(target, request, stdio, status));
+  const pipes = new Pipes();
+  const { input, sources, terminal } = pipes.streams(request.spec);
+  const command = Command.fork((status) => becomeFurtherCommand(target, request, pipes.stdio, status));
   command.callNames = request.spec.callNames;
   command.terminal = terminal;
-  for (const fd of [out.write, err.write, target.folder]) close(fd);
-  input.closeReadEnd();
-  if (!typing || terminal !== null) input.shut();
-  const pipes = [
-    { type: TellType.stdout, source: new PipeSource(out.read) },
-    { type: TellType.stderr, source: new PipeSource(err.read) },
-  ];
-  return new Relay({
-    command,
-    frames,
-    terminal,
-    input: terminal === null ? (typing ? input : null) : terminal.input,
-    outputs: terminal === null ? pipes : [{ type: TellType.stdout, source: terminal }],
-  });
+  pipes.closeCommandEnds();
+  close(target.folder);
+  const types = [TellType.stdout, TellType.stderr] as const;
+  const outputs = sources.map((source, i) => ({ type: types[i] ?? TellType.stdout, source }));
+  return new Relay({ command, frames, terminal, input, outputs });
 }
 
 function main(): never {

@@ -1,6 +1,6 @@
 // The command's process, from init's side: how it comes to be, and what its set-up reported.
 import { execRefusal } from "../setup/program.ts";
-import { StepError, step } from "../setup/step.ts";
+import { stepFailure } from "../setup/step.ts";
 import { execMark } from "../setup/steps.ts";
 import { terminalMark } from "../setup/terminal.ts";
 import { receive, socketPair } from "../sys/descriptor-passing.ts";
@@ -67,19 +67,11 @@ export class Command {
     });
     close(theirs);
     const command = new Command(pid, ours);
-    if (refused !== 0) command.#refuse(path, refused);
-    return begun ? command : null;
-  }
-
-  #refuse(path: string, errno: number): void {
-    this.finish();
-    try {
-      step("exec", () => {
-        throw execRefusal(path, errno);
-      });
-    } catch (error) {
-      if (error instanceof StepError) this.setup = error.failure;
+    if (refused !== 0) {
+      command.finish();
+      command.setup = stepFailure("exec", execRefusal(path, refused));
     }
+    return begun ? command : null;
   }
 
   /** As the host sees it; known once `setup` is no longer pending. */

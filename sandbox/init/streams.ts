@@ -1,6 +1,6 @@
 // The command's stdin, stdout and stderr, from both sides: pipes, or a terminal that takes their place.
 import type { Descent } from "../setup/context.ts";
-import type { SandboxSpec } from "../spec.ts";
+import type { ProgramSpec } from "../spec.ts";
 import { close, pipe } from "../sys/descriptors.ts";
 import { type Input, PipeInput } from "./input.ts";
 import { PipeSource, type Source } from "./source.ts";
@@ -26,7 +26,7 @@ export class Pipes {
   }
 
   /** init's ends, or those of a terminal, which the command opens (Command.terminal). */
-  streams({ stdin, terminal }: SandboxSpec): Streams {
+  streams({ stdin, terminal }: ProgramSpec): Streams {
     const typed = stdin === "stream";
     if (!typed || terminal !== null) this.#input.shut();
     const sources = [this.#out, this.#err].map(({ read }) => new PipeSource(read));

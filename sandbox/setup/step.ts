@@ -29,7 +29,7 @@ export function step<T>(name: string, body: () => T): T {
     return body();
   } catch (error) {
     if (error instanceof StepError) throw error;
-    throw new StepError(describe(name, error));
+    throw new StepError(stepFailure(name, error));
   }
 }
 
@@ -37,7 +37,8 @@ export function step<T>(name: string, body: () => T): T {
 const longestMessage = 1000;
 const keptEnd = 200;
 
-function describe(name: string, error: unknown): SetupFailure {
+/** What a step of this name tells when it failed with `error`. */
+export function stepFailure(name: string, error: unknown): SetupFailure {
   const failure = describeWhole(name, error);
   if (failure.message.length <= longestMessage) return failure;
   const { message } = failure;

@@ -6,7 +6,9 @@
 //
 //   child   clone ─▶ wait for `go` ─▶ become() ─▶ execve ─▶ memcpy(refused, &errno, 4) ─▶ _exit
 //   parent  clone ─▶ memset(go, 0, 4) ─▶ wake `go` ─▶ wait for `lives`, which the kernel clears when the child has another memory or none ─▶ on, or _exit
+import { constants } from "node:os";
 import { addressOf, callbackAddress, check, functionAddress, libc } from "./ffi.ts";
+import { unshare } from "./namespaces.ts";
 import { sysno } from "./numbers.ts";
 import { waitFor } from "./process.ts";
 
@@ -17,14 +19,13 @@ const c = {
     "void makecontext(uint8_t*, uintptr_t, int, uintptr_t, uintptr_t, uintptr_t, uintptr_t, uintptr_t)",
   ),
   clone: libc("int clone(uintptr_t, uintptr_t, int, uintptr_t, uintptr_t, uintptr_t, uintptr_t)"),
-  unshare: libc("int unshare(int)"),
   errnoLocation: libc("uintptr_t __errno_location()"),
 };
 
 const CLONE_VM = 0x100;
 const CLONE_FILES = 0x400;
 const CLONE_CHILD_CLEARTID = 0x200000;
-const SIGCHLD = 17;
+const { SIGCHLD } = constants.signals;
 const FUTEX_WAIT = 0n;
 const FUTEX_WAKE = 1n;
 
@@ -250,5 +251,5 @@ export function spawnWithFiles(become: () => Program | null): Spawned {
 
 /** unshare(CLONE_FILES); unshare(2): from here on the child's descriptors are a copy. */
 export function unshareFiles(): void {
-  check(c.unshare(CLONE_FILES), "unshare(CLONE_FILES)");
+  unshare(CLONE_FILES);
 }

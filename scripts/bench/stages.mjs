@@ -38,7 +38,9 @@ const landmarks = [
   ["init", "write(", "record synced, `ended` told"],
   ["init", "exit_group(", "control group removed: on nobody's way"],
 ];
-const calls = [...new Set(landmarks.map(([, call]) => call.replace(/[( ].*/, "")))];
+const traced = new Set(
+  landmarks.map(([, call]) => `sys_${call.endsWith("->") ? "exit" : "enter"}_${/^\w+/.exec(call)[0]}`),
+);
 
 class Trace {
   #folder = `${tracing}/instances/podium-bench-${process.pid}`;
@@ -50,8 +52,7 @@ class Trace {
     this.#write("buffer_size_kb", "16384");
     this.#write("options/event-fork", "1");
     this.#write("set_event_pid", String(pid));
-    for (const call of calls)
-      for (const end of ["enter", "exit"]) this.#write(`events/syscalls/sys_${end}_${call}/enable`, "1");
+    for (const event of traced) this.#write(`events/syscalls/${event}/enable`, "1");
   }
 
   /** `{ pid, at, call }`, times in microseconds. */
@@ -95,7 +96,7 @@ export async function stages({ folder }) {
   if (!existsSync(`${tracing}/events/syscalls`)) {
     return { rows: [], lines: [], missing: ["stages: this kernel traces no system calls (CONFIG_FTRACE_SYSCALLS)"] };
   }
-  const samples = await traced(folder);
+  const samples = await measured(folder);
   if (samples.length < jobs / 2)
     throw new Error(`stages: only ${samples.length} of ${jobs} jobs went the way that is described here`);
   const steps = samples.map((times) => times.map((at, i) => at - (times[i - 1] ?? 0)));
@@ -112,7 +113,7 @@ export async function stages({ folder }) {
   };
 }
 
-async function traced(folder) {
+async function measured(folder) {
   const alone = await zygote(folder);
   try {
     await sleep(settleMs);
