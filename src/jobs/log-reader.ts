@@ -48,7 +48,8 @@ class Bell {
 }
 
 /**
- * The pieces of a job's output, at most 64 KiB each, none ending inside a UTF-8 character unless its stream does. `ended`
+ * The pieces of a job's output, at most 64 KiB each, none ending inside a UTF-8 character unless its stream does; some at a
+ * time, whose bytes are in memory that is used again when the next are asked for. None: it waits until there are more. `ended`
  * resolves when nobody can write any more. Stops early when `signal` is aborted.
  */
 export async function* readLog(
@@ -56,7 +57,7 @@ export async function* readLog(
   range: LogRange,
   ended: Promise<void>,
   signal: AbortSignal,
-): AsyncGenerator<LogPiece> {
+): AsyncGenerator<readonly LogPiece[]> {
   const bell = new Bell();
   const job = { over: range.snapshot };
   void ended.then(() => {
@@ -72,6 +73,7 @@ export async function* readLog(
       const { over } = job; // asked before reading: what is written later is read in the next round
       yield* log.pieces(over);
       if (over || log.past) return;
+      yield [];
       await bell.wait();
     }
   } finally {
@@ -140,7 +142,7 @@ class OrderedLog implements AsyncDisposable {
   }
 
   /** What is there and has not been given yet. `over`: nothing more will come. */
-  async *pieces(over: boolean): AsyncGenerator<LogPiece> {
+  async *pieces(over: boolean): AsyncGenerator<readonly LogPiece[]> {
     const due = Date.now() > this.#untilMs;
     const records = this.#index.take();
     this.indexed = records !== null;
@@ -168,10 +170,16 @@ class OrderedLog implements AsyncDisposable {
     if (run !== null) yield run;
   }
 
-  async *#read(stream: StreamName, to: number, timeMs: number, last: boolean): AsyncGenerator<LogPiece> {
+  async *#read(
+    stream: StreamName,
+    to: number,
+    timeMs: number,
+    last: boolean,
+  ): AsyncGenerator<readonly LogPiece[], void, undefined> {
     const file = this.#files.get(stream);
-    for (let piece = await file?.read(to, last); piece; piece = await file?.read(to, last)) {
-      yield { ...piece, stream, timeMs: this.#timed ? timeMs : 0 };
+    const time = this.#timed ? timeMs : 0;
+    for (let pieces = await file?.read(to, last); pieces?.length; pieces = await file?.read(to, last)) {
+      yield pieces.map(({ offset, bytes, gap }) => ({ stream, offset, bytes, gap, timeMs: time }));
     }
   }
 

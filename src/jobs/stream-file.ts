@@ -9,7 +9,6 @@ const pieceBytes = 64 * 1024;
 const readBytes = 256 * 1024;
 const longestTail = 3;
 const nothing = Buffer.alloc(0);
-const nothingRead: Read = { offset: 0, bytes: nothing, gapAt: Number.POSITIVE_INFINITY };
 
 export interface StreamPiece {
   readonly offset: number;
@@ -18,7 +17,7 @@ export interface StreamPiece {
   readonly gap: number;
 }
 
-/** Bytes of the file in memory, all of them output: whether there was a gap was looked at after they had been read. */
+/** Bytes of the file, all of them output: whether there was a gap was looked at after they had been read. */
 interface Read {
   readonly offset: number;
   readonly bytes: Buffer;
@@ -30,7 +29,8 @@ export class StreamFile implements AsyncDisposable {
   readonly #path: string;
   readonly #file: FileHandle;
   #next: number;
-  #read = nothingRead;
+  /** What was read last is in it. */
+  #memory = nothing;
   /** Stepped over and not told yet. */
   #gap = 0;
 
@@ -54,43 +54,49 @@ export class StreamFile implements AsyncDisposable {
   }
 
   /**
-   * The next piece that ends at `to` or before; null when there is none (yet). `last`: nothing will follow `to`, so that a
-   * character that is not whole there never will be, and a gap that ends there is told with no bytes after it.
+   * The next pieces that end at `to` or before, as many as one read gives; none when there are none (yet). Their bytes are in
+   * memory that the next call uses again. `last`: nothing will follow `to`, so that a character that is not whole there never
+   * will be, and a gap that ends there is told with no bytes after it.
    */
-  async read(to: number, last: boolean): Promise<StreamPiece | null> {
-    for (;;) {
-      if (!this.#holdsNext(to) && !(await this.#readOn(to))) return last ? this.#take(nothing) : null;
-      const { offset, bytes, gapAt } = this.#read;
-      const from = this.#next;
-      const held = bytes.subarray(from - offset, Math.min(from + pieceBytes, to) - offset);
-      const piece = this.#pieceOf(held, gapAt - from, last && from + held.length === to);
-      if (piece !== null || this.#next === from) return piece;
+  async read(to: number, last: boolean): Promise<readonly StreamPiece[]> {
+    for (let read = await this.#readOn(to); read !== null; read = await this.#readOn(to)) {
+      const pieces = this.#piecesOf(read, to, last);
+      if (pieces.length > 0 || this.#next === read.offset) return pieces;
     }
+    const gap = last ? this.#take(nothing) : null;
+    return gap === null ? [] : [gap];
   }
 
-  /** Whether a piece can be made of what was read. The beginning of a character at its end is read again, with the rest. */
-  #holdsNext(to: number): boolean {
-    const { offset, bytes, gapAt } = this.#read;
-    const end = offset + bytes.length;
-    const left = end - this.#next;
-    return this.#next < to && left > 0 && (left > longestTail || end >= Math.min(to, gapAt));
-  }
-
-  /** Reads what comes next, steps over a gap; false when nothing of `to` is left. */
-  async #readOn(to: number): Promise<boolean> {
-    this.#read = nothingRead; // a follower that waits keeps no memory
+  /** Reads what comes next, steps over a gap; null when nothing of `to` is left. */
+  async #readOn(to: number): Promise<Read | null> {
     for (;;) {
       const before = readGap(this.#path);
       if (isIn(before, this.#next)) this.#skipTo(before.end);
       const end = Math.min(to, this.#next + readBytes, begins(before, this.#next));
-      if (end <= this.#next) return false;
+      if (end <= this.#next) {
+        this.#memory = nothing; // a follower that waits keeps none
+        return null;
+      }
       const bytes = await this.#bytes(end - this.#next);
       const gap = readGap(this.#path); // what has been freed meanwhile may have been read as zeros
       if (isIn(gap, this.#next)) continue;
       const gapAt = begins(gap, this.#next);
-      this.#read = { offset: this.#next, bytes: bytes.subarray(0, gapAt - this.#next), gapAt };
-      return true;
+      return { offset: this.#next, bytes: bytes.subarray(0, gapAt - this.#next), gapAt };
     }
+  }
+
+  /** What ends inside a character is read again, with the rest, as are so few bytes that they would be a message of their own. */
+  #piecesOf({ offset, bytes, gapAt }: Read, to: number, last: boolean): StreamPiece[] {
+    const pieces: StreamPiece[] = [];
+    const end = offset + bytes.length;
+    const least = end >= Math.min(to, gapAt) ? 1 : longestTail + 1;
+    for (let from = offset; from === offset || end - from >= least; from = this.#next) {
+      const held = bytes.subarray(from - offset, from - offset + pieceBytes);
+      const piece = this.#pieceOf(held, gapAt - from, last && from + held.length === to);
+      if (piece !== null) pieces.push(piece);
+      if (this.#next === from) break;
+    }
+    return pieces;
   }
 
   /** null: nothing of it is a whole character yet. `untilGap`: so many bytes from here a gap begins. */
@@ -120,9 +126,9 @@ export class StreamFile implements AsyncDisposable {
   }
 
   async #bytes(length: number): Promise<Buffer> {
-    const buffer = Buffer.allocUnsafe(length);
-    const { bytesRead } = await this.#file.read(buffer, 0, length, this.#next);
-    return buffer.subarray(0, bytesRead);
+    if (this.#memory.length < length) this.#memory = Buffer.allocUnsafe(length);
+    const { bytesRead } = await this.#file.read(this.#memory, 0, length, this.#next);
+    return this.#memory.subarray(0, bytesRead);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -6,6 +6,7 @@ import { Interrupted } from "../jobs/errors.ts";
 import type { Caller } from "../jobs/jobs.ts";
 import type { AuditLog } from "./audit/log.ts";
 import { statusOf } from "./failures.ts";
+import { Framed } from "./framed.ts";
 import { type AuthenticatedCall, identityOf } from "./identity.ts";
 import type { ServerLog } from "./log.ts";
 import type { Trust } from "./trust.ts";
@@ -77,8 +78,8 @@ export function unary<Request, Response>(
   };
 }
 
-/** Sends one message and waits while the client is behind. False: the client is gone. */
-export type Send<Response> = (message: Response) => Promise<boolean>;
+/** Sends one message and waits while the client is behind; with `Framed`, until it is written. False: the client is gone. */
+export type Send<Response> = (message: Response | Framed) => Promise<boolean>;
 
 /** A server-streaming handler from an async function; its signal is aborted when the client goes or the server ends. */
 export function streaming<Request, Response>(
@@ -100,15 +101,32 @@ export function streaming<Request, Response>(
   };
 }
 
+interface OutgoingStream<Response> extends EventEmitter {
+  write(message: Response, done?: (error?: Error | null) => void): boolean;
+}
+
 /** `write` answering false means that the client is behind: memory would grow without bound if nobody waited. */
 export async function send<Response>(
-  call: EventEmitter & { write(message: Response): boolean },
-  message: Response,
+  call: OutgoingStream<Response>,
+  message: Response | Framed,
   signal: AbortSignal,
 ): Promise<boolean> {
   if (signal.aborted) return false;
+  if (message instanceof Framed) return await written(call, message, signal);
   if (!call.write(message)) await once(call, "drain", { signal }).catch(() => {});
   return !signal.aborted;
+}
+
+/** grpc-js never calls back for a call that is over. */
+function written<Response>(call: OutgoingStream<Response>, message: Framed, signal: AbortSignal): Promise<boolean> {
+  return new Promise((resolve) => {
+    const gone = () => resolve(false);
+    signal.addEventListener("abort", gone);
+    call.write(message as Response, (error) => {
+      signal.removeEventListener("abort", gone);
+      resolve(!error && !signal.aborted);
+    });
+  });
 }
 
 /** The error as the client gets it; what is podium's own fault goes to the log too. */

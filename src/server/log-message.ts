@@ -1,37 +1,48 @@
-// A Log message for the wire. The generated code copies the bytes of a piece five times on their way into a message and
-// clears a buffer of twice their size for it, which is most of what following a log costs; here they are copied once.
-import { BinaryWriter } from "@bufbuild/protobuf/wire";
-import { LoggerService, LogResponse, LogSuccess } from "../gen/podium.ts";
+// A Log message for the wire, written straight into the memory from which it is sent. The generated code copies the bytes of a
+// piece five times on their way into a message and clears memory of twice their size for it; here they are copied once.
+import { LogStream, LogSuccess } from "../gen/podium.ts";
+import type { LogPiece } from "../jobs/log-reader.ts";
 
-/** Of shorter pieces the rest of the message is the greater part. */
-const leastBytes = 1024;
-const nothing = Buffer.alloc(0);
 /** Fields of proto/podium.proto, all length-delimited (wire type 2): LogResponse.success, LogSuccess.stdout and stderr. */
 const tags = { success: (1 << 3) | 2, stdout: (2 << 3) | 2, stderr: (3 << 3) | 2 } as const;
+const wireStreams = { stdout: LogStream.STDOUT, stderr: LogStream.STDERR } as const;
+const nothing = Buffer.alloc(0);
+/** The rest of a message: at most seven fields of at most 12 bytes, and two lengths. */
+const mostRest = 100;
 
-/** The Logger service with this encoding of its answers. */
-export const loggerDefinition = {
-  ...LoggerService,
-  log: { ...LoggerService.log, responseSerialize: encodeLogResponse },
-};
-
-/** A message as `LogResponse.decode` reads it; the bytes of the stream are its last field. */
-export function encodeLogResponse(message: LogResponse): Buffer {
-  const { response } = message;
-  const stream = response?.$case === "success" && longStream(response.value);
-  if (!stream) return Buffer.from(LogResponse.encode(message).finish());
-  const bytes = response.value[stream];
-  const field = new BinaryWriter().uint32(tags[stream]).uint32(bytes.length).finish();
-  const rest = LogSuccess.encode({ ...response.value, [stream]: nothing }).finish();
-  const inner = rest.length + field.length + bytes.length;
-  const head = new BinaryWriter().uint32(tags.success).uint32(inner).raw(rest).raw(field).finish();
-  const encoded = Buffer.allocUnsafe(head.length + bytes.length);
-  encoded.set(head);
-  encoded.set(bytes, head.length);
-  return encoded;
+export function mostBytesOf({ bytes }: LogPiece): number {
+  return mostRest + bytes.length;
 }
 
-function longStream({ stdout, stderr }: LogSuccess): "stdout" | "stderr" | null {
-  if (stdout.length >= leastBytes) return "stdout";
-  return stderr.length >= leastBytes ? "stderr" : null;
+/** Writes the message at `at`, where there is room for `mostBytesOf` it, and gives where it ends. */
+export function writeLogMessage(target: Buffer, at: number, job: number, piece: LogPiece): number {
+  const { bytes, stream } = piece;
+  const rest = restOf(job, piece);
+  const field = bytes.length === 0 ? 0 : 1 + lengthOfVarint(bytes.length) + bytes.length;
+  let end = writeVarint(target, target.writeUInt8(tags.success, at), rest.length + field);
+  target.set(rest, end);
+  end += rest.length;
+  if (bytes.length === 0) return end;
+  end = writeVarint(target, target.writeUInt8(tags[stream], end), bytes.length);
+  target.set(bytes, end);
+  return end + bytes.length;
+}
+
+function restOf(job: number, { stream, offset, gap, timeMs }: LogPiece): Uint8Array {
+  const time = timeMs === 0 ? undefined : new Date(timeMs);
+  const place = { offset: BigInt(offset), gap: BigInt(gap), stream: wireStreams[stream], time };
+  return LogSuccess.encode({ id: BigInt(job), stdout: nothing, stderr: nothing, ...place }).finish();
+}
+
+/** Seven bits in each byte, the lowest first. */
+function writeVarint(target: Buffer, at: number, value: number): number {
+  let [rest, end] = [value, at];
+  for (; rest > 0x7f; rest >>>= 7) end = target.writeUInt8((rest & 0x7f) | 0x80, end);
+  return target.writeUInt8(rest, end);
+}
+
+function lengthOfVarint(value: number): number {
+  let length = 1;
+  for (let rest = value >>> 7; rest > 0; rest >>>= 7) length++;
+  return length;
 }

@@ -7,6 +7,7 @@ import {
   FilesService,
   InfoService,
   JobsService,
+  LoggerService,
   NetworkService,
   SessionService,
   StarterService,
@@ -25,8 +26,8 @@ import { type Config, policyOf } from "./config.ts";
 import { governanceOf } from "./config-governance.ts";
 import { cutterOf, rememberCertificates } from "./connections.ts";
 import { MutualTls } from "./credentials.ts";
+import { sendingFramed } from "./framed.ts";
 import { openServerLog, type ServerLog } from "./log.ts";
-import { loggerDefinition } from "./log-message.ts";
 import { answeringAtOnce } from "./one-write.ts";
 import { filesService } from "./services/files.ts";
 import { health } from "./services/health.ts";
@@ -90,7 +91,7 @@ export async function serve(settings: ServeSettings): Promise<RunningServer> {
   );
   const ending = new AbortController();
   setMaxListeners(0, ending.signal); // every open stream listens
-  const server = new Server({ ...channelOptions, interceptors: [auditing(audit), answeringAtOnce] });
+  const server = new Server({ ...channelOptions, interceptors: [sendingFramed, auditing(audit), answeringAtOnce] });
   addServices(server, jobs, { trust: tls, log, audit, ending: ending.signal }, settings);
   try {
     const port = await bind(server, settings.listen, tls);
@@ -116,7 +117,7 @@ function addServices(server: Server, jobs: Jobs, context: CallContext, { config,
   server.addService(StarterService, starter(jobs, context));
   server.addService(StopperService, stopper(jobs, context));
   server.addService(StatusService, statusService(jobs, context));
-  server.addService(loggerDefinition, logger(jobs, context));
+  server.addService(LoggerService, logger(jobs, context));
   server.addService(JobsService, jobsService(jobs, context));
   server.addService(SessionService, session(jobs, context));
   server.addService(NetworkService, networkService(jobs, context));

@@ -4,7 +4,7 @@ import fc from "fast-check";
 import * as assert from "uvu/assert";
 import { LogResponse, LogStream } from "../../src/gen/podium.ts";
 import { StreamFile } from "../../src/jobs/stream-file.ts";
-import { encodeLogResponse } from "../../src/server/log-message.ts";
+import { mostBytesOf, writeLogMessage } from "../../src/server/log-message.ts";
 import { suite } from "../support/suite.ts";
 import { temporaryFolder } from "../support/temporary-folder.ts";
 
@@ -16,16 +16,18 @@ const text = Buffer.from("a€😀é".repeat(250_000));
 /** What is there of the stream at each of these sizes, read piece by piece. */
 async function piecesAt(path: string, offset: number, sizes: readonly number[]): Promise<Buffer[]> {
   await using file = await StreamFile.open(path, offset);
-  const pieces: Buffer[] = [];
+  const seen: Buffer[] = [];
   for (const [i, size] of sizes.entries()) {
     const last = i === sizes.length - 1;
-    for (let piece = await file.read(size, last); piece !== null; piece = await file.read(size, last)) {
-      assert.is(piece.offset, offset + pieces.reduce((sum, { length }) => sum + length, 0));
-      assert.is(piece.gap, 0);
-      pieces.push(piece.bytes);
+    for (let pieces = await file.read(size, last); pieces.length > 0; pieces = await file.read(size, last)) {
+      for (const piece of pieces) {
+        assert.is(piece.offset, offset + seen.reduce((sum, { length }) => sum + length, 0));
+        assert.is(piece.gap, 0);
+        seen.push(Buffer.from(piece.bytes));
+      }
     }
   }
-  return pieces;
+  return seen;
 }
 
 test("however a stream grows while it is read, its pieces are the file, at most 64 KiB each, and cut no character", async () => {
@@ -44,22 +46,32 @@ test("however a stream grows while it is read, its pieces are the file, at most 
   await fc.assert(property, { numRuns: 30 });
 });
 
-test("a message with the bytes of a stream is what the generated code would have made of it, in another order", () => {
+test("a message is written as the generated code reads it, in no more room than was asked for", () => {
   const bytes = fc
     .tuple(fc.uint8Array({ maxLength: 20 }), fc.constantFrom(0, 1, 60, 1024, 70_000))
     .map(([some, times]) => Buffer.from(Buffer.alloc(some.length * times, some)));
-  const whole = fc.bigInt({ min: 0n, max: 2n ** 53n });
-  const piece = fc.record({ bytes, stream: fc.constantFrom("stdout", "stderr"), id: whole, offset: whole, gap: whole });
-  const property = fc.property(piece, fc.option(fc.date({ noInvalidDate: true, min: new Date(0) })), (made, time) => {
-    const { stream, bytes: filled, ...rest } = made;
-    const both = { stdout: Buffer.alloc(0), stderr: Buffer.alloc(0), [stream]: filled };
-    const wire = stream === "stdout" ? LogStream.STDOUT : LogStream.STDERR;
-    const value = { ...rest, ...both, stream: wire, time: time ?? undefined };
-    const message: LogResponse = { response: { $case: "success", value } };
-    const usual = LogResponse.encode(message).finish();
-    const encoded = encodeLogResponse(message);
-    assert.is(encoded.length, usual.length);
-    assert.equal(LogResponse.decode(encoded), LogResponse.decode(usual));
+  const whole = fc.nat({ max: Number.MAX_SAFE_INTEGER });
+  const stream = fc.constantFrom("stdout" as const, "stderr" as const);
+  const piece = fc.record({ bytes, stream, offset: whole, gap: whole, timeMs: fc.oneof(fc.constant(0), whole) });
+  const property = fc.property(piece, whole, fc.nat(1000), (made, job, at) => {
+    const { timeMs, ...rest } = made;
+    const time = timeMs % 8.64e15;
+    const room = at + mostBytesOf(made);
+    const target = Buffer.alloc(room + 1, 0xff);
+    const end = writeLogMessage(target, at, job, { ...rest, timeMs: time });
+    assert.ok(end <= room);
+    assert.ok(target.subarray(0, at).every((byte) => byte === 0xff) && target[end] === 0xff);
+    const value = {
+      id: BigInt(job),
+      stdout: Buffer.alloc(0),
+      stderr: Buffer.alloc(0),
+      [made.stream]: made.bytes,
+      offset: BigInt(made.offset),
+      gap: BigInt(made.gap),
+      stream: made.stream === "stdout" ? LogStream.STDOUT : LogStream.STDERR,
+      time: time === 0 ? undefined : new Date(time),
+    };
+    assert.equal(LogResponse.decode(target.subarray(at, end)), { response: { $case: "success", value } });
   });
   fc.assert(property, { numRuns: 200 });
 });

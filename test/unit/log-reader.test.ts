@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import * as assert from "uvu/assert";
 import { LogIndex } from "../../sandbox/init/log-index.ts";
-import { type LogRange, readLog } from "../../src/jobs/log-reader.ts";
+import { type LogPiece, type LogRange, readLog } from "../../src/jobs/log-reader.ts";
 import { suite } from "../support/suite.ts";
 import { temporaryFolder } from "../support/temporary-folder.ts";
 import { until } from "../support/until.ts";
@@ -14,6 +14,11 @@ const never = new AbortController().signal;
 
 interface Range extends Omit<LogRange, "from"> {
   readonly offset: number;
+}
+
+/** Piece by piece: their bytes are good until the next are asked for. */
+async function* piecesOf(...reading: Parameters<typeof readLog>): AsyncGenerator<LogPiece> {
+  for await (const pieces of readLog(...reading)) yield* pieces;
 }
 
 /** What a reader has got so far, and all of it in the end. */
@@ -45,18 +50,14 @@ function end(): { readonly ended: Promise<void>; readonly now: () => void } {
 async function collectInto(
   pieces: string[],
   folder: string,
-  range: Partial<Range>,
+  wanted: Partial<Range>,
   ended: Promise<void>,
   signal: AbortSignal,
 ): Promise<void> {
   let next: number | null = null;
-  const { offset: from = 0, ...rest } = range;
-  for await (const { offset, bytes } of readLog(
-    folder,
-    { from: { stdout: from }, snapshot: false, ...rest },
-    ended,
-    signal,
-  )) {
+  const { offset: from = 0, ...rest } = wanted;
+  const range = { from: { stdout: from }, snapshot: false, ...rest };
+  for await (const { offset, bytes } of piecesOf(folder, range, ended, signal)) {
     assert.ok(bytes.length > 0 && bytes.length <= 64 * 1024);
     assert.ok(next === null || next === offset, "no gap");
     next = offset + bytes.length;
@@ -113,12 +114,8 @@ test("a snapshot ends where the file ended when it began", async () => {
   using folder = temporaryFolder();
   const path = logIn(folder.path, Buffer.alloc(200_000, "x"));
   let length = 0;
-  for await (const { bytes } of readLog(
-    folder.path,
-    { from: { stdout: 0 }, snapshot: true },
-    new Promise(() => {}),
-    never,
-  )) {
+  const range = { from: { stdout: 0 }, snapshot: true };
+  for await (const { bytes } of piecesOf(folder.path, range, new Promise(() => {}), never)) {
     length += bytes.length;
     appendFileSync(path, Buffer.alloc(100_000, "y"));
   }
@@ -178,7 +175,7 @@ class Writer {
 function merged(folder: string, range: Partial<LogRange>, ended = Promise.resolve()): Reading {
   const whole = { from: { stdout: 0, stderr: 0 }, snapshot: false, ...range };
   return reading(async (texts) => {
-    for await (const { stream, bytes } of readLog(folder, whole, ended, never)) texts.push(`${stream}: ${bytes}`);
+    for await (const { stream, bytes } of piecesOf(folder, whole, ended, never)) texts.push(`${stream}: ${bytes}`);
   });
 }
 
@@ -216,7 +213,7 @@ test("S11 with times each piece has its own; `untilMs` ends a follow at its time
   job.write("stdout", "b");
   const times: number[] = [];
   const range = { from: { stdout: 0 }, snapshot: true, timed: true };
-  for await (const { timeMs } of readLog(folder.path, range, new Promise(() => {}), never)) times.push(timeMs);
+  for await (const { timeMs } of piecesOf(folder.path, range, new Promise(() => {}), never)) times.push(timeMs);
   assert.is(times.length, 2);
   assert.ok((times[0] ?? 0) < middle && (times[1] ?? 0) > middle);
   assert.equal(await merged(folder.path, { untilMs: middle }, new Promise(() => {})), ["stdout: a"]);

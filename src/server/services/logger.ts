@@ -1,10 +1,14 @@
-import { type LoggerServer, type LogRequest, type LogResponse, LogStream } from "../../gen/podium.ts";
+import type { LoggerServer, LogRequest, LogResponse } from "../../gen/podium.ts";
 import type { StreamName } from "../../jobs/folder.ts";
 import type { Caller, Jobs } from "../../jobs/jobs.ts";
-import { type LogPiece, readLog } from "../../jobs/log-reader.ts";
+import { type LogPiece, type LogRange, readLog } from "../../jobs/log-reader.ts";
 import { type CallContext, type Send, streaming } from "../calls.ts";
 import { inBand } from "../failures.ts";
+import { FramedMessages, frameBytes } from "../framed.ts";
+import { mostBytesOf, writeLogMessage } from "../log-message.ts";
 import { logRangeOf } from "../log-range.ts";
+
+const nothing = Buffer.alloc(0);
 
 export function logger(jobs: Jobs, context: CallContext): LoggerServer {
   return {
@@ -21,30 +25,38 @@ async function log(
   send: Send<LogResponse>,
   signal: AbortSignal,
 ): Promise<void> {
+  const messages = new FramedMessages(send);
   try {
     const job = jobs.find(caller, request.id);
     const { range, tellsStart } = await logRangeOf(job, request);
-    if (tellsStart) {
-      for (const [stream, offset] of Object.entries(range.from)) {
-        await send(messageOf(request.id, { stream: stream as StreamName, offset, bytes: nothing, gap: 0, timeMs: 0 }));
-      }
+    if (tellsStart && !(await sendPieces(messages, job.id, beginnings(range)))) return;
+    for await (const pieces of readLog(job.folder, range, job.ended(signal), signal)) {
+      if (!(await (pieces.length === 0 ? messages.rest() : sendPieces(messages, job.id, pieces)))) return;
     }
-    for await (const piece of readLog(job.folder, range, job.ended(signal), signal)) {
-      if (!(await send(messageOf(request.id, piece)))) return;
-    }
+    await messages.rest();
   } catch (error) {
     const value = inBand(error, request.id);
     if (value === null) throw error;
+    await messages.rest();
     await send({ response: { $case: "failure", value } });
   }
 }
 
-const nothing = Buffer.alloc(0);
-const wireStreams = { stdout: LogStream.STDOUT, stderr: LogStream.STDERR } as const;
+/** Where each stream begins, which the client cannot know. */
+function beginnings({ from }: LogRange): LogPiece[] {
+  return Object.entries(from).map(([stream, offset]) => ({
+    stream: stream as StreamName,
+    offset,
+    bytes: nothing,
+    gap: 0,
+    timeMs: 0,
+  }));
+}
 
-function messageOf(id: bigint, { stream, offset, bytes, gap, timeMs }: LogPiece): LogResponse {
-  const place = { offset: BigInt(offset), gap: BigInt(gap), stream: wireStreams[stream] };
-  const time = timeMs === 0 ? undefined : new Date(timeMs);
-  const value = { id, stdout: nothing, stderr: nothing, [stream]: bytes, ...place, time };
-  return { response: { $case: "success", value } };
+/** Waits while the client is behind; false: it is gone. */
+async function sendPieces(messages: FramedMessages, job: number, pieces: readonly LogPiece[]): Promise<boolean> {
+  if (!(await messages.room(pieces.reduce((sum, piece) => sum + mostBytesOf(piece) + frameBytes, 0)))) return false;
+  for (const piece of pieces) messages.add((target, at) => writeLogMessage(target, at, job, piece));
+  messages.flush();
+  return true;
 }
