@@ -128,6 +128,7 @@ const bundles = [
       zygote: "sandbox/zygote/main.ts",
       copy: "sandbox/copy/main.ts",
       exec: "sandbox/exec/main.ts",
+      disk: "src/jobs/disk/main.ts",
       trials: "sandbox/requirements/main.ts",
       "network-agent": "net/agent/main.ts",
       "network-probe": "net/probe/main.ts",

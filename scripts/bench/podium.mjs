@@ -12,7 +12,7 @@ export async function zygote(parent) {
   const { preparePlacement, removePlacement } = await built("sandbox/cgroup/placement.js");
   const { specOf } = await built("sandbox/request.js");
   const { seccompFilters, usualFilter } = await built("sandbox/seccomp/programs.js");
-  const { makeReadyFolder } = await built("src/jobs/ready-folders.js");
+  const { makeReadyFolder } = await built("src/jobs/disk/tasks.js");
   const { ZygoteClient } = await built("sandbox/zygote/client.js");
   const cgroup = findPlacement(Buffer.from(folder.slice(-6)).toString("hex"));
   const filters = seccompFilters({ kind: "default" }, { capabilities: [], writableGrants: false });
@@ -26,7 +26,7 @@ export async function zygote(parent) {
   const run = async (begins = () => {}) => {
     const job = String(++last);
     const jobFolder = join(folder, job);
-    await makeReadyFolder(jobFolder);
+    makeReadyFolder(jobFolder);
     begins();
     const from = performance.now();
     const gone = new Promise((resolve) => client.once("gone", resolve));

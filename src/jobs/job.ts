@@ -15,6 +15,8 @@ export class Job {
   lastUsage: Usage = { cpuSeconds: 0, memoryBytes: 0, memoryPeakBytes: 0, pids: 0 };
   /** Its own network; null: it has none. */
   network: JobNetwork | null = null;
+  /** Files of its folder that no server is known to have brought onto the disk. */
+  unsynced: readonly string[] = ["job.json"];
   /** It waits for its start. */
   queued = false;
   /** Its DATA is a copy of the one in which it was started: what runs of it is not this server's. */

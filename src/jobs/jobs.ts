@@ -5,7 +5,7 @@ import type { Usage } from "../../sandbox/spec.ts";
 import { Admission, type Governance, type Standing } from "./admission.ts";
 import { Cleaner } from "./cleaner.ts";
 import type { Data } from "./data.ts";
-import { DiskSync } from "./disk-sync.ts";
+import { DiskSync } from "./disk/sync.ts";
 import { Interrupted, NotRunning } from "./errors.ts";
 import { Execs } from "./execs.ts";
 import { Executor } from "./executor.ts";
@@ -145,7 +145,7 @@ export class Jobs {
     if (job.network !== null) this.#networks.release(job.network); // before anybody hears of the end: its ports are free
     dropProgram(job.folder);
     job.finish(exit);
-    this.#disk.soon(job.folder);
+    this.#disk.soon(job);
     this.#admission.queue.release(job);
     this.#cleaner.soon();
     this.#log.info({ ...fields, cause: exit.cause, exitCode: exit.exitCode }, "ended");

@@ -12,23 +12,10 @@ import {
   rmSync,
   writeFileSync,
 } from "node:fs";
-import { mkdir, rm, writeFile } from "node:fs/promises";
+import { rm } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { setTimeout } from "node:timers/promises";
-
-/** What a folder made ahead holds: name and content. Each is found there by whoever writes it, or made; empty says nothing. */
-const files = [
-  ["job.json", ""],
-  ["network.json", ""],
-  ["program.json", ""],
-  ["stdout", ""],
-  ["stderr", ""],
-  ["state", "RUNNING\n"],
-  ["exit.json.next", ""],
-  ["state.next", ""],
-  ["group", ""],
-  ["log-index", ""],
-] as const;
+import { diskThread } from "./disk/thread.ts";
 
 /** A burst of more makes its folders itself. */
 const most = 32;
@@ -38,12 +25,6 @@ const quietMs = 40;
 const few = 8;
 /** To remove them. */
 const mostTries = 5;
-
-/** @public scripts/bench measures a zygote with such folders. */
-export async function makeReadyFolder(folder: string): Promise<void> {
-  await mkdir(folder, { mode: 0o700 });
-  for (const [name, text] of files) await writeFile(join(folder, name), text, { mode: 0o600 });
-}
 
 /**
  * Writes a whole file of a job folder, made ahead or not. One that is there is not cut first: ext4 sends a file that was
@@ -136,11 +117,10 @@ export class ReadyFolders {
     this.#made += 1;
     const folder = join(this.#path, String(this.#made));
     try {
-      await makeReadyFolder(folder);
+      await diskThread.perform({ make: folder });
       this.#ready.push(folder);
       return true;
     } catch {
-      await rm(folder, { recursive: true, force: true }).catch(() => {});
       return false;
     }
   }

@@ -4,7 +4,7 @@ import type { ExitRecord } from "../../sandbox/spec.ts";
 import { type Admission, unlessQueued } from "./admission.ts";
 import { bootId } from "./boot.ts";
 import { refuseCapabilities } from "./capability-rules.ts";
-import type { DiskSync } from "./disk-sync.ts";
+import type { DiskSync } from "./disk/sync.ts";
 import { InvalidRequest, NotAllowed, StartFailed, StepFailed, StoppedInQueue } from "./errors.ts";
 import type { CheckedJob, Executor } from "./executor.ts";
 import { keepNetwork, leaveQueue, readExit, readQueued } from "./folder.ts";
@@ -146,7 +146,10 @@ export class Starts {
     const job = this.#registry.create((id) => metaOf(id, caller, wanted, checked), caller.user, wanted.name, queued);
     try {
       if (wanted.work !== null) this.#work.place(job.folder, wanted.work);
-      if (queued !== null) this.#disk.soon(job.folder); // it may wait for long
+      if (queued !== null) {
+        job.unsynced = [...job.unsynced, "queued.json"];
+        this.#disk.soon(job); // it may wait for long
+      }
       return job;
     } catch (error) {
       this.#registry.discard(job);
@@ -217,7 +220,7 @@ export class Starts {
       keepProgram(job.folder, within.spec);
       const started = await this.#executor.start(String(job.id), job.folder, within, () => this.#conclude(job));
       Object.assign(job, { pid: started.pid, startedAtMs: started.startedAtMs });
-      this.#disk.soon(job.folder);
+      this.#disk.soon(job);
       this.#log.info({ ...fields, pid: started.pid }, "started");
     } catch (error) {
       const failure = error instanceof StepFailed ? error : new StepFailed("server", "", (error as Error).message);

@@ -3,7 +3,7 @@ import { spawnSync } from "node:child_process";
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import * as assert from "uvu/assert";
-import { DiskSync } from "../../src/jobs/disk-sync.ts";
+import { DiskSync } from "../../src/jobs/disk/sync.ts";
 import { diskCalls } from "../support/disk-calls.ts";
 import { root } from "../support/runner/catalog.ts";
 import { requires, suite } from "../support/suite.ts";
@@ -15,7 +15,7 @@ const test = suite("job folders on the disk");
 function callsOf(folder: string, statements: string): string[] {
   const log = join(folder, "log");
   const module = (name: string) => JSON.stringify(join(root, `build/src/jobs/${name}.js`));
-  const imports = `import { DiskSync } from ${module("disk-sync")}; import { JobIds } from ${module("ids")};`;
+  const imports = `import { DiskSync } from ${module("disk/sync")}; import { JobIds } from ${module("ids")};`;
   const program = `${imports} const log = { error(fields) { console.error(fields.error); } }; ${statements}`;
   const node = [process.execPath, "--input-type=module", "-e", program];
   const trace = ["-f", "-qq", "-y", "-z", "-e", "trace=fsync,rename", "-e", "signal=none", "-o", log];
@@ -25,7 +25,7 @@ function callsOf(folder: string, statements: string): string[] {
 }
 
 test(
-  "of each job its file, its name, and once the folder's name; what has gone holds up nobody",
+  "of each job its files once, its name, and once the folder's name; what has gone holds up nobody",
   requires("strace"),
   () => {
     using folder = temporaryFolder();
@@ -33,14 +33,24 @@ test(
     for (const n of [1, 2]) mkdirSync(job(n), { recursive: true });
     for (const n of [1, 2]) writeFileSync(join(job(n), "job.json"), "{}");
     writeFileSync(join(job(2), "queued.json"), "{}");
-    const soon = [1, 3, 2, 1].map((n) => `disk.soon(${JSON.stringify(job(n))});`).join(" ");
-    const calls = callsOf(folder.path, `const disk = new DiskSync(log); ${soon} await disk.done();`);
+    const jobs = [1, 3, 2].map((n) => ({
+      folder: job(n),
+      unsynced: ["job.json", ...(n === 2 ? ["queued.json"] : [])],
+    }));
+    const soon = `for (const job of [...jobs, jobs[0]]) disk.soon(job); await disk.done();`;
+    const again = "disk.soon(jobs[0]); await disk.done();";
+    const calls = callsOf(
+      folder.path,
+      `const jobs = ${JSON.stringify(jobs)}; const disk = new DiskSync(log); ${soon} ${again}`,
+    );
     assert.equal(calls, [
       `fsync ${job(1)}/job.json`,
       `fsync ${job(1)}`,
       `fsync ${job(2)}/job.json`,
       `fsync ${job(2)}/queued.json`,
       `fsync ${job(2)}`,
+      `fsync ${folder.path}/jobs`,
+      `fsync ${job(1)}`,
       `fsync ${folder.path}/jobs`,
     ]);
   },
@@ -56,16 +66,17 @@ test("a number is on the disk under its name before it is given out", requires("
 test("nobody waits for it, what comes while it works is done too, and a disk that fails is told", async () => {
   using folder = temporaryFolder();
   const told: string[] = [];
+  const of = (path: string) => ({ folder: path, unsynced: ["job.json"] });
   const disk = new DiskSync({ error: (_, message) => void told.push(message) });
   await disk.done();
   const job = join(folder.path, "1");
   writeFileSync(job, ""); // no folder: opening a file below it fails with ENOTDIR
-  disk.soon(job);
+  disk.soon(of(job));
   const first = disk.done();
-  disk.soon(join(folder.path, "2"));
+  disk.soon(of(join(folder.path, "2")));
   await first;
   assert.equal(told, ["the disk does not keep what was written about jobs"]);
-  disk.soon(folder.path);
+  disk.soon(of(folder.path));
   await disk.done();
   assert.is(told.length, 1);
 });
