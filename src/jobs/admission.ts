@@ -1,4 +1,5 @@
 // What stands between a checked request and its start: quotas, rates, the disk, and the queue.
+import type { Abortable } from "./abortable.ts";
 import { DiskUse } from "./disk-use.ts";
 import { Exhausted, Interrupted } from "./errors.ts";
 import type { Job } from "./job.ts";
@@ -109,7 +110,7 @@ function ageMs({ createdAtMs }: Job["meta"]): number {
 }
 
 /** The answer of a Start; when the call ends while its job waits in the queue, Interrupted: the job waits on. */
-export function unlessQueued(answer: Promise<Job>, queued: () => boolean, aborted: AbortSignal): Promise<Job> {
+export function unlessQueued(answer: Promise<Job>, queued: () => boolean, aborted: Abortable): Promise<Job> {
   return new Promise((resolve, reject) => {
     const leave = () => {
       if (queued()) reject(new Interrupted());

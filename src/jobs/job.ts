@@ -1,5 +1,6 @@
 // One job in the server's memory: what its folder says, and when it ends.
 import type { ExitRecord, Usage } from "../../sandbox/spec.ts";
+import type { Abortable } from "./abortable.ts";
 import type { JobMeta } from "./folder.ts";
 import type { JobNetwork } from "./job-networks.ts";
 
@@ -58,7 +59,7 @@ export class Job {
    * Resolves when nothing of the job is left and its outcome is recorded, or when the signal is aborted. A long job may
    * see many who wait and go: nothing of them is kept.
    */
-  ended(signal?: AbortSignal): Promise<void> {
+  ended(signal?: Abortable): Promise<void> {
     if (this.#outcome !== null || signal?.aborted === true) return Promise.resolve();
     return new Promise((resolve) => {
       const done = () => {

@@ -2,6 +2,7 @@
 import { realpathSync } from "node:fs";
 import { setTimeout } from "node:timers/promises";
 import type { Usage } from "../../sandbox/spec.ts";
+import type { Abortable } from "./abortable.ts";
 import { Admission, type Governance, type Standing } from "./admission.ts";
 import { Cleaner } from "./cleaner.ts";
 import type { Data } from "./data.ts";
@@ -126,7 +127,7 @@ export class Jobs {
   }
 
   /** Resolves when the command has been exec'd. Throws InvalidRequest and its kin before `accepted`, StartFailed after. */
-  async start(caller: Caller, wanted: NewJob, accepted: (id: number) => void, aborted: AbortSignal): Promise<Job> {
+  async start(caller: Caller, wanted: NewJob, accepted: (id: number) => void, aborted: Abortable): Promise<Job> {
     refuseViewer(caller);
     if (this.#ending) throw new Interrupted();
     return this.#starts.start(caller, wanted, accepted, aborted);
@@ -200,7 +201,7 @@ export class Jobs {
   }
 
   /** Throws Interrupted when the signal is aborted before. */
-  async untilEnded(job: Job, aborted: AbortSignal): Promise<void> {
+  async untilEnded(job: Job, aborted: Abortable): Promise<void> {
     await job.ended(aborted);
     if (job.outcome === null) throw new Interrupted();
   }

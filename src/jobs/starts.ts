@@ -1,6 +1,7 @@
 // From an accepted request to a running command: checks, admission, the queue, and what is recorded when it fails.
 import type { JobRequest } from "../../sandbox/request.ts";
 import type { ExitRecord } from "../../sandbox/spec.ts";
+import type { Abortable } from "./abortable.ts";
 import { type Admission, unlessQueued } from "./admission.ts";
 import { bootId } from "./boot.ts";
 import { refuseCapabilities } from "./capability-rules.ts";
@@ -85,7 +86,7 @@ export class Starts {
   }
 
   /** Resolves when the command has been exec'd. Throws InvalidRequest and its kin before `accepted`, StartFailed after. */
-  async start(caller: Caller, wanted: NewJob, accepted: (id: number) => void, aborted: AbortSignal): Promise<Job> {
+  async start(caller: Caller, wanted: NewJob, accepted: (id: number) => void, aborted: Abortable): Promise<Job> {
     const { repeatable } = wanted;
     let own: Job | undefined;
     const start = () =>

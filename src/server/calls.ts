@@ -2,9 +2,11 @@
 import { type EventEmitter, once } from "node:events";
 import type { handleServerStreamingCall, handleUnaryCall } from "@grpc/grpc-js";
 import { status } from "@grpc/grpc-js";
+import type { Abortable } from "../jobs/abortable.ts";
 import { Interrupted } from "../jobs/errors.ts";
 import type { Caller } from "../jobs/jobs.ts";
 import type { AuditLog } from "./audit/log.ts";
+import { CallEnd } from "./call-end.ts";
 import { statusOf } from "./failures.ts";
 import { Framed } from "./framed.ts";
 import { type AuthenticatedCall, identityOf } from "./identity.ts";
@@ -16,7 +18,7 @@ export interface CallContext {
   readonly log: ServerLog;
   readonly audit: AuditLog;
   /** Aborted when the server ends: streams end with UNAVAILABLE, so that clients resume. */
-  readonly ending: AbortSignal;
+  readonly ending: Abortable;
 }
 
 export function callerOf(call: AuthenticatedCall, { trust }: CallContext): Caller {
@@ -24,52 +26,21 @@ export function callerOf(call: AuthenticatedCall, { trust }: CallContext): Calle
   return { user, role, seesAll: role !== "user" };
 }
 
-/** When a call's work should end early: the client is gone, or the server ends. */
-export interface CallEnd extends Disposable {
-  readonly signal: AbortSignal;
-  /** The client is gone: nobody hears an answer. */
-  readonly gone: boolean;
+/** Dispose it with the call. */
+export function callEnd(call: ConstructorParameters<typeof CallEnd>[0], { ending }: CallContext): CallEnd {
+  return new CallEnd(call, ending);
 }
 
-type Cancellable = Pick<EventEmitter, "on"> & { readonly cancelled: boolean };
-
-/** Dispose it with the call: the server's own end would else hold on to every call there ever was. */
-export function callEnd(call: Cancellable, { ending }: CallContext): CallEnd {
-  const over = new AbortController();
-  let gone = false;
-  let done = false;
-  const leave = () => {
-    gone = true;
-    if (!done) over.abort(); // grpc-js tells the same of each call that has ended well, and an abort is dear
-  };
-  call.on("cancelled", leave);
-  call.on("error", leave);
-  if (call.cancelled) leave(); // before its handler was called
-  const end = () => over.abort();
-  if (ending.aborted) end();
-  else ending.addEventListener("abort", end);
-  return {
-    signal: over.signal,
-    get gone() {
-      return gone;
-    },
-    [Symbol.dispose]: () => {
-      done = true;
-      ending.removeEventListener("abort", end);
-    },
-  };
-}
-
-/** A unary handler from an async function; work that takes long heeds the signal. */
+/** A unary handler from an async function; work that takes long heeds the end. */
 export function unary<Request, Response>(
   context: CallContext,
   name: string,
-  work: (caller: Caller, request: Request, signal: AbortSignal) => Promise<Response> | Response,
+  work: (caller: Caller, request: Request, end: CallEnd) => Promise<Response> | Response,
 ): handleUnaryCall<Request, Response> {
   return (call, callback) => {
     const answer = async () => {
       using end = callEnd(call, context);
-      return await work(callerOf(call, context), call.request, end.signal);
+      return await work(callerOf(call, context), call.request, end);
     };
     answer().then(
       (response) => callback(null, response),

@@ -1,8 +1,7 @@
 // The connections behind the calls, which grpc-js keeps to itself.
-import type { Http2SecureServer } from "node:http2";
+import type { Http2SecureServer, Http2Session, ServerHttp2Stream } from "node:http2";
 import type { Socket } from "node:net";
-import type { TLSSocket } from "node:tls";
-import type { Server } from "@grpc/grpc-js";
+import type { Server, ServerInterceptingCallInterface } from "@grpc/grpc-js";
 
 export function listenersOf(server: Server): Http2SecureServer[] {
   const listeners = Reflect.get(server, "http2Servers") as Map<Http2SecureServer, unknown> | undefined;
@@ -10,17 +9,22 @@ export function listenersOf(server: Server): Http2SecureServer[] {
   return [...listeners.keys()];
 }
 
-/**
- * grpc-js asks for the client's certificate at each call, which costs 0.1 ms. A connection of TLS 1.3 has one certificate
- * for its life. Call it when the server listens.
- */
-export function rememberCertificates(server: Server): void {
-  for (const listener of listenersOf(server)) {
-    listener.on("secureConnection", (socket: TLSSocket) => {
-      const certificate = socket.getPeerCertificate();
-      Object.defineProperty(socket, "getPeerCertificate", { value: () => certificate });
-    });
-  }
+/** Who is at the other end of a connection. */
+export interface Peer {
+  readonly auth: ReturnType<ServerInterceptingCallInterface["getAuthContext"]>;
+  readonly address: string;
+}
+
+const peers = new WeakMap<Http2Session, Peer>();
+
+/** grpc-js asks for them at each call, which costs 0.1 ms. A connection of TLS 1.3 has one certificate for its life. */
+export function peerOf(call: ServerInterceptingCallInterface): Peer {
+  const { session } = Reflect.get(call, "stream") as ServerHttp2Stream;
+  const known = session && peers.get(session);
+  if (known !== undefined) return known;
+  const peer = { auth: call.getAuthContext(), address: call.getPeer() };
+  if (session !== undefined && peer.auth.sslPeerCertificate !== undefined) peers.set(session, peer);
+  return peer;
 }
 
 /**

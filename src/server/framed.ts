@@ -1,7 +1,7 @@
 // Messages with their gRPC frames, several in one write, from memory that is used again. grpc-js would make new memory for each
 // message and hand it on by itself; memory outside V8's heap makes V8 look through all of its heap again and again, on threads
 // that take the processor from server and client.
-import { ServerInterceptingCall, type ServerInterceptor } from "@grpc/grpc-js";
+import type { Around } from "./forwarded-call.ts";
 
 /** Before each message: a byte, 0 for "not compressed", and its length in four. */
 export const frameBytes = 5;
@@ -18,16 +18,16 @@ export class Framed {
   }
 }
 
-/** Lets `Framed` through as it is. The first of all interceptors: what it is given must be grpc-js's own end of the call. */
-export const sendingFramed: ServerInterceptor = ({ responseStream }, call) => {
+/** Lets `Framed` through as it is. */
+export const sendingFramed: Around = ({ responseStream }, call, own) => {
   if (responseStream) {
-    const frame = Reflect.get(call, "serializeMessage") as ((message: unknown) => Buffer) | undefined;
+    const frame = Reflect.get(own, "serializeMessage") as ((message: unknown) => Buffer) | undefined;
     if (frame === undefined) throw new Error("grpc-js no longer shows how it frames a message");
-    Reflect.set(call, "serializeMessage", (message: unknown) =>
-      message instanceof Framed ? message.bytes : frame.call(call, message),
+    Reflect.set(own, "serializeMessage", (message: unknown) =>
+      message instanceof Framed ? message.bytes : frame.call(own, message),
     );
   }
-  return new ServerInterceptingCall(call);
+  return call;
 };
 
 /** Writes a message at `at`, and gives where it ends. */

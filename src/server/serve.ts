@@ -1,5 +1,4 @@
 // The server as a whole: from settings to a listening gRPC server over jobs, and back to nothing.
-import { setMaxListeners } from "node:events";
 import { setTimeout as sleep } from "node:timers/promises";
 import { logVerbosity, Server, setLogVerbosity } from "@grpc/grpc-js";
 import { HealthService } from "../gen/health.ts";
@@ -20,12 +19,14 @@ import { auditing } from "./audit/calls.ts";
 import { auditConnections } from "./audit/connections.ts";
 import { auditFolder } from "./audit/files.ts";
 import { AuditLog } from "./audit/log.ts";
+import { Abortion } from "./call-end.ts";
 import type { CallContext } from "./calls.ts";
 import { CertificateCare } from "./certificate-care.ts";
 import { type Config, policyOf } from "./config.ts";
 import { governanceOf } from "./config-governance.ts";
-import { cutterOf, rememberCertificates } from "./connections.ts";
+import { cutterOf } from "./connections.ts";
 import { MutualTls } from "./credentials.ts";
+import { interceptor } from "./forwarded-call.ts";
 import { sendingFramed } from "./framed.ts";
 import { openServerLog, type ServerLog } from "./log.ts";
 import { answeringAtOnce } from "./one-write.ts";
@@ -89,14 +90,13 @@ export async function serve(settings: ServeSettings): Promise<RunningServer> {
     governanceOf(settings.config),
     log,
   );
-  const ending = new AbortController();
-  setMaxListeners(0, ending.signal); // every open stream listens
-  const server = new Server({ ...channelOptions, interceptors: [sendingFramed, auditing(audit), answeringAtOnce] });
-  addServices(server, jobs, { trust: tls, log, audit, ending: ending.signal }, settings);
+  const ending = new Abortion();
+  const around = interceptor(sendingFramed, auditing(audit), answeringAtOnce);
+  const server = new Server({ ...channelOptions, interceptors: [around] });
+  addServices(server, jobs, { trust: tls, log, audit, ending }, settings);
   try {
     const port = await bind(server, settings.listen, tls);
     auditConnections(server, audit);
-    rememberCertificates(server);
     const cut = cutterOf(server);
     const address = settings.listen.replace(/:\d+$/, `:${port}`);
     log.info({ address, data: data.path, dataId: data.id, audit: audit.last }, "listening");
@@ -157,7 +157,7 @@ interface Parts {
   /** Cuts every connection. */
   readonly cut: () => void;
   readonly jobs: Jobs;
-  readonly ending: AbortController;
+  readonly ending: Abortion;
   readonly audit: AuditLog;
   readonly log: ServerLog;
 }

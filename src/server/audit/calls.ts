@@ -1,28 +1,28 @@
 // Every gRPC call, of every service, into the audit log: an interceptor, so that no service has to think of it.
+import { type ServerInterceptingCallInterface, status } from "@grpc/grpc-js";
+import { type Peer, peerOf } from "../connections.ts";
 import {
-  ResponderBuilder,
-  ServerInterceptingCall,
-  type ServerInterceptingCallInterface,
-  type ServerInterceptor,
-  ServerListenerBuilder,
-  status,
-} from "@grpc/grpc-js";
+  type Around,
+  type AuthContext,
+  ForwardedCall,
+  type Listener,
+  type SendMessage,
+  type Status,
+} from "../forwarded-call.ts";
 import { holderOf } from "../identity.ts";
 import type { Decision } from "./line.ts";
 import type { AuditLog } from "./log.ts";
-
-type AuthContext = ReturnType<ServerInterceptingCallInterface["getAuthContext"]>;
 
 /** A call that has not been refused by then has been let in: a stream may go on for days. */
 const decidedAfterMs = 250;
 /** What goes on while no line can be written: Start answers for itself, the others read or end something. */
 const goesOn =
   /^(Starter\/Start|Status\/Status|Logger\/.*|Stopper\/Stop|Jobs\/(List|Wait|Remove|Stats)|Network\/Netcheck|Info\/Info|grpc\.health\..*)$/;
-/** The calls of requests that are being served, for those that know more than the messages say. */
+/** The calls of Start's requests that are being served, for those that know more than the messages say. */
 const served = new WeakMap<object, AuditedCall>();
 
-export function auditing(audit: AuditLog): ServerInterceptor {
-  return (method, call) => new AuditedCall(audit, method.path, call);
+export function auditing(audit: AuditLog): Around {
+  return (method, call, own) => new AuditedCall(audit, method.path, call, peerOf(own));
 }
 
 /** Start's job has an id: the call was let in, however long the command takes to start. */
@@ -30,29 +30,57 @@ export function auditAccepted(request: object, job: number): void {
   served.get(request)?.decided("allowed", "", job);
 }
 
-class AuditedCall extends ServerInterceptingCall {
+const startName = "Starter/Start";
+
+class AuditedCall extends ForwardedCall {
   readonly #audit: AuditLog;
   readonly #name: string;
   readonly #timer: NodeJS.Timeout | null;
-  #auth: AuthContext | null = null;
+  readonly #peer: Peer;
   #job: number | null = null;
   #written = false;
 
-  constructor(audit: AuditLog, path: string, call: ServerInterceptingCallInterface) {
-    super(
-      call,
-      responderFor(() => this),
-    );
+  constructor(audit: AuditLog, path: string, call: ServerInterceptingCallInterface, peer: Peer) {
+    super(call);
     this.#audit = audit;
     this.#name = path.replace(/^\/(podium\.)?/, "");
+    this.#peer = peer;
     const decide = () => this.decided("allowed");
-    this.#timer = this.#name === "Starter/Start" ? null : setTimeout(decide, decidedAfterMs).unref();
+    this.#timer = this.#name === startName ? null : setTimeout(decide, decidedAfterMs).unref();
   }
 
-  /** Asked twice for each call, and dear. */
+  override start(listener: Listener): void {
+    super.start({
+      onReceiveMetadata: (metadata) => {
+        const refusal = this.refusal();
+        if (refusal === null) return listener.onReceiveMetadata(metadata);
+        this.decided("refused", refusal);
+        this.sendStatus({ code: status.UNAVAILABLE, details: refusal });
+      },
+      onReceiveMessage: (message) => {
+        this.asked(message);
+        listener.onReceiveMessage(message);
+      },
+      onReceiveHalfClose: () => listener.onReceiveHalfClose(),
+      onCancel: () => {
+        this.decided("allowed");
+        listener.onCancel();
+      },
+    });
+  }
+
+  override sendMessage(...[message, sent]: Parameters<SendMessage>): void {
+    this.answered(message);
+    super.sendMessage(message, sent);
+  }
+
+  override sendStatus(ending: Status): void {
+    this.ended(ending);
+    super.sendStatus(ending);
+  }
+
   override getAuthContext(): AuthContext {
-    this.#auth ??= super.getAuthContext();
-    return this.#auth;
+    return this.#peer.auth;
   }
 
   /** Why the call must not be served; null: it may. */
@@ -62,7 +90,7 @@ class AuditedCall extends ServerInterceptingCall {
   }
 
   asked(message: object): void {
-    served.set(message, this);
+    if (this.#name === startName) served.set(message, this);
     this.#job ??= jobOf(message) ?? jobOf(openingOf(message));
   }
 
@@ -82,37 +110,10 @@ class AuditedCall extends ServerInterceptingCall {
     if (this.#written) return;
     this.#written = true;
     if (this.#timer !== null) clearTimeout(this.#timer);
-    const { user, serial, fingerprint } = holderOf(this.getAuthContext().sslPeerCertificate);
-    const who = { user, serial, fingerprint, peer: this.getPeer() };
+    const { user, serial, fingerprint } = holderOf(this.#peer.auth.sslPeerCertificate);
+    const who = { user, serial, fingerprint, peer: this.#peer.address };
     this.#audit.write({ ...who, call: this.#name, job, decision, reason });
   }
-}
-
-function responderFor(self: () => AuditedCall) {
-  const listener = new ServerListenerBuilder()
-    .withOnReceiveMetadata((metadata, next) => {
-      const refusal = self().refusal();
-      if (refusal === null) return next(metadata);
-      self().decided("refused", refusal);
-      self().sendStatus({ code: status.UNAVAILABLE, details: refusal });
-    })
-    .withOnReceiveMessage((message, next) => {
-      self().asked(message);
-      next(message);
-    })
-    .withOnCancel(() => self().decided("allowed"))
-    .build();
-  return new ResponderBuilder()
-    .withStart((next) => next(listener))
-    .withSendMessage((message, next) => {
-      self().answered(message);
-      next(message);
-    })
-    .withSendStatus((ending, next) => {
-      self().ended(ending);
-      next(ending);
-    })
-    .build();
 }
 
 /** The first message of a stream that is opened by one. */

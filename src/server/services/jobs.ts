@@ -12,6 +12,7 @@ import {
   type WaitResponse,
 } from "../../gen/podium.ts";
 
+import type { Abortable } from "../../jobs/abortable.ts";
 import type { Caller, Jobs } from "../../jobs/jobs.ts";
 import { type CallContext, type Send, streaming, unary } from "../calls.ts";
 import { jobInfo } from "../wire.ts";
@@ -23,7 +24,7 @@ export function jobsService(jobs: Jobs, context: CallContext): JobsServer {
     list: streaming(context, "List", (caller, request: ListRequest, send: Send<ListResponse>) =>
       list(jobs, caller, request, send),
     ),
-    wait: unary(context, "Wait", (caller, request: WaitRequest, signal) => wait(jobs, caller, request, signal)),
+    wait: unary(context, "Wait", (caller, request: WaitRequest, end) => wait(jobs, caller, request, end)),
     remove: unary(context, "Remove", (caller, { id }: RemoveRequest): RemoveResponse => {
       jobs.remove(caller, id);
       return {};
@@ -46,8 +47,8 @@ async function list(
   }
 }
 
-async function wait(jobs: Jobs, caller: Caller, { id }: WaitRequest, signal: AbortSignal): Promise<WaitResponse> {
+async function wait(jobs: Jobs, caller: Caller, { id }: WaitRequest, end: Abortable): Promise<WaitResponse> {
   const job = jobs.find(caller, id);
-  await jobs.untilEnded(job, signal);
+  await jobs.untilEnded(job, end);
   return { job: jobInfo(job, jobs.usage(job)) };
 }

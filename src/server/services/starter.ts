@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import type { JobRequest, RootfsRequest } from "../../../sandbox/request.ts";
 import { type Rootfs, RootfsMode, type StarterServer, StartRequest, type StartResponse } from "../../gen/podium.ts";
+import type { Abortable } from "../../jobs/abortable.ts";
 import { InvalidRequest } from "../../jobs/errors.ts";
 import type { Caller, Jobs } from "../../jobs/jobs.ts";
 import type { RequestIdentity } from "../../jobs/request-id.ts";
@@ -11,9 +12,7 @@ import { networkWishOf } from "./network-wish.ts";
 
 export function starter(jobs: Jobs, context: CallContext): StarterServer {
   return {
-    start: unary(context, "Start", (caller, request: StartRequest, signal) =>
-      start(jobs, context, caller, request, signal),
-    ),
+    start: unary(context, "Start", (caller, request: StartRequest, end) => start(jobs, context, caller, request, end)),
   };
 }
 
@@ -22,7 +21,7 @@ async function start(
   { audit }: CallContext,
   caller: Caller,
   request: StartRequest,
-  aborted: AbortSignal,
+  aborted: Abortable,
 ): Promise<StartResponse> {
   try {
     const failure = audit.failure();

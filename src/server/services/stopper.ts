@@ -9,7 +9,7 @@ const longestGraceMs = 86_400_000;
 
 export function stopper(jobs: Jobs, context: CallContext): StopperServer {
   return {
-    stop: unary(context, "Stop", (caller, request: StopRequest, signal) => stop(jobs, caller, request, signal)),
+    stop: unary(context, "Stop", (caller, request: StopRequest, end) => stop(jobs, caller, request, end.signal)),
   };
 }
 
