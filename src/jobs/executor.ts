@@ -1,12 +1,11 @@
 // The seam: the only file of src/server and src/jobs that calls sandbox/ and net/. Plain data in, plain data out, so that
 // one day it can move into a root process of its own and the network-facing server can give root up.
-import { existsSync, writeFileSync } from "node:fs";
+import { writeFileSync } from "node:fs";
 import { setTimeout } from "node:timers/promises";
 import { diskFolders, disksOf } from "../../sandbox/cgroup/block-device.ts";
 import { openGroup } from "../../sandbox/cgroup/create.ts";
-import { CgroupError } from "../../sandbox/cgroup/errors.ts";
 import type { CgroupPlan } from "../../sandbox/cgroup/group.ts";
-import { preparePlacement, removePlacement, sweepJob, sweepJobs } from "../../sandbox/cgroup/placement.ts";
+import { preparePlacement, removePlacement, sweepJobs } from "../../sandbox/cgroup/placement.ts";
 import type { IdRanges } from "../../sandbox/id-ranges.ts";
 import type { ControlClient } from "../../sandbox/init/client.ts";
 import { prepareRecord, writeRecord } from "../../sandbox/init/record.ts";
@@ -16,6 +15,7 @@ import type { ExitRecord, SandboxSpec, Usage } from "../../sandbox/spec.ts";
 import { idLocks, StartFailedError, ZygoteClient } from "../../sandbox/zygote/client.ts";
 import { StepFailed } from "./errors.ts";
 import { connectSupervisor, jobControl, keptSupervisor } from "./executor-control.ts";
+import { LeftGroups } from "./executor-groups.ts";
 import { LostRanges, readyJobsOf } from "./executor-ids.ts";
 import { KernelNeeds } from "./executor-kernel.ts";
 import { checkLimits, type LimitUpdate, requestFailure, updateLimits } from "./executor-limits.ts";
@@ -63,6 +63,9 @@ export class Executor {
   readonly #running = new Map<string, Running>();
   readonly #controls = new Set<ControlClient>();
   readonly #ranges = new LostRanges();
+  readonly #groups: LeftGroups;
+  /** Jobs of which the zygote has said `ended` and not yet `gone`. */
+  readonly #told = new Set<string>();
   readonly kernel = new KernelNeeds();
   #zygote: ZygoteClient | null = null;
   #starting: Promise<ZygoteClient> | null = null;
@@ -71,6 +74,7 @@ export class Executor {
   private constructor(folders: ExecutorFolders, cgroup: CgroupPlan) {
     this.#folders = folders;
     this.#cgroup = cgroup;
+    this.#groups = new LeftGroups(cgroup);
   }
 
   /**
@@ -134,7 +138,7 @@ export class Executor {
       return started;
     } catch (error) {
       this.#running.delete(job);
-      this.#removeLeftGroup(readGroup(folder) ?? job);
+      this.#groups.remove(readGroup(folder) ?? job);
       throw error;
     }
   }
@@ -198,7 +202,7 @@ export class Executor {
 
   /** Somebody has removed the way to the job's supervisor, or all of its folder: it sees its job killed, and ends. */
   endUnreachable(job: string, folder: string): Supervisor {
-    if (this.#running.has(job)) this.#removeLeftGroup(this.#groupOf(job));
+    if (this.#running.has(job)) this.#groups.remove(this.#groupOf(job));
     return keptSupervisor(folder);
   }
 
@@ -221,6 +225,7 @@ export class Executor {
     for (const control of this.#controls) control.close();
     await this.#zygote?.close();
     this.kernel.close();
+    this.#groups.close();
     const deadline = performance.now() + supervisorLookMs; // the init of a job that has just ended may be about to exit
     while (removePlacement(this.#cgroup).length > 0 && this.#running.size === 0 && performance.now() < deadline) {
       await setTimeout(lookEveryMs);
@@ -246,10 +251,14 @@ export class Executor {
       await zygote.close(); // none that nobody can name; the next start tries again
       throw error;
     }
-    // A start is answered before its end. Whoever says `ended` removes its group now, which is empty; `gone`, which follows, looks again.
-    zygote.on("ended", (job) => setImmediate(() => this.#ended(job)));
+    // A start is answered before its end. Whoever says `ended` removes its group now, which is empty; after `gone`, which follows, it is looked for.
+    zygote.on("ended", (job) => {
+      this.#told.add(job);
+      setImmediate(() => this.#ended(job));
+    });
     zygote.on("gone", (job, group) => {
-      this.#removeLeftGroup(group);
+      if (this.#told.delete(job)) this.#groups.doubt(group);
+      else this.#groups.remove(group); // its supervisor was killed
       setImmediate(() => this.#ended(job));
     });
     zygote.once("exit", () => this.#zygoteDied());
@@ -261,6 +270,7 @@ export class Executor {
   /** Its jobs run on under their own supervisors; from now on the closing of their sockets tells when they end. */
   #zygoteDied(): void {
     this.#zygote = null;
+    this.#told.clear();
     if (this.#closed) return;
     for (const [job, { folder, onEnd, started }] of [...this.#running]) {
       if (started) void this.adopt(job, folder, onEnd);
@@ -270,7 +280,7 @@ export class Executor {
 
   /** Its supervisor may have been killed. */
   #endedSomehow(job: string): void {
-    if (!this.#closed && this.#running.has(job)) this.#removeLeftGroup(this.#groupOf(job));
+    if (!this.#closed && this.#running.has(job)) this.#groups.remove(this.#groupOf(job));
     this.#ended(job);
   }
 
@@ -280,15 +290,5 @@ export class Executor {
     this.#running.delete(job);
     this.#ranges.release(job);
     running.onEnd();
-  }
-
-  /** A supervisor removes its job's group itself, unless it was killed. */
-  #removeLeftGroup(group: string): void {
-    if (!openGroup(this.#cgroup, group).folders.some((folder) => existsSync(folder))) return;
-    try {
-      sweepJob(this.#cgroup, group);
-    } catch (error) {
-      if (!(error instanceof CgroupError)) throw error; // a process that cannot be killed: the next server tries again
-    }
   }
 }

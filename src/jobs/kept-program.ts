@@ -1,6 +1,6 @@
 // What further commands of a job need to know of it: `program.json` of its folder, there while the job runs. Its environment
 // may hold secrets, and is gone with it.
-import { readFileSync, rmSync } from "node:fs";
+import { readFileSync, unlinkSync } from "node:fs";
 import { join } from "node:path";
 import type { ProgramSpec, SandboxSpec } from "../../sandbox/spec.ts";
 import { fillFile } from "./ready-folders.ts";
@@ -31,5 +31,9 @@ export function readProgram(folder: string): KeptProgram | null {
 }
 
 export function dropProgram(folder: string): void {
-  rmSync(fileOf(folder), { force: true });
+  try {
+    unlinkSync(fileOf(folder));
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== "ENOENT") throw error;
+  }
 }
