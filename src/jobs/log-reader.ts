@@ -49,8 +49,8 @@ class Bell {
 
 /**
  * The pieces of a job's output, at most 64 KiB each, none ending inside a UTF-8 character unless its stream does; some at a
- * time, whose bytes are in memory that is used again when the next are asked for. None: it waits until there are more. `ended`
- * resolves when nobody can write any more. Stops early when `signal` is aborted.
+ * time, whose bytes are in memory that is used again when the next are asked for. `ended` resolves when nobody can write any
+ * more. Stops early when `signal` is aborted.
  */
 export async function* readLog(
   folder: string,
@@ -73,7 +73,6 @@ export async function* readLog(
       const { over } = job; // asked before reading: what is written later is read in the next round
       yield* log.pieces(over);
       if (over || log.past) return;
-      yield [];
       await bell.wait();
     }
   } finally {

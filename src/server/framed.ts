@@ -2,11 +2,14 @@
 // message and hand it on by itself; memory outside V8's heap makes V8 look through all of its heap again and again, on threads
 // that take the processor from server and client.
 import type { Around } from "./forwarded-call.ts";
+import { mostBeforeBytes, writeBytes } from "./wire-fields.ts";
 
 /** Before each message: a byte, 0 for "not compressed", and its length in four. */
 export const frameBytes = 5;
 /** One write has at most so much, or one message. */
 const mostBytes = 257 * 1024;
+/** Memory that nobody has needed for so long is given up: a stream may go on for days. */
+const quietMs = 1_000;
 const nothing = Buffer.alloc(0);
 
 /** One or more messages in their frames. */
@@ -41,15 +44,40 @@ export class FramedMessages {
   #length = 0;
   #spare = nothing;
   #underWay: Promise<void> | null = null;
+  #quiet: NodeJS.Timeout | undefined;
   #heard = true;
 
   constructor(send: (framed: Framed) => Promise<boolean>) {
     this.#send = send;
   }
 
-  /** Room for messages that take at most so much, with `frameBytes` for each. Waits while the client is behind; false: it is gone. */
+  /** Gathers one message of at most so many bytes. Waits while the client is behind; false: it is gone. */
+  async send(most: number, write: WriteMessage): Promise<boolean> {
+    if (!(await this.room(most + frameBytes))) return false;
+    this.add(write);
+    this.flush();
+    return true;
+  }
+
+  /** The same for a message whose only field are these bytes. */
+  sendBytes(field: number, bytes: Uint8Array): Promise<boolean> {
+    return this.send(mostBeforeBytes + bytes.length, (target, at) => writeBytes(target, at, field, bytes));
+  }
+
+  /** The same for one that is encoded already. */
+  sendEncoded(message: Uint8Array): Promise<boolean> {
+    return this.send(message.length, (target, at) => {
+      target.set(message, at);
+      return at + message.length;
+    });
+  }
+
+  /** Room for messages that take at most so much, with `frameBytes` for each. Waits as `send`. */
   async room(bytes: number): Promise<boolean> {
-    while (this.#heard && this.#length > 0 && this.#length + bytes > mostBytes) await this.#underWay;
+    while (this.#heard && this.#length > 0 && this.#length + bytes > mostBytes) {
+      this.flush();
+      await this.#underWay;
+    }
     if (this.#heard) this.#makeRoom(this.#length + bytes);
     return this.#heard;
   }
@@ -72,14 +100,16 @@ export class FramedMessages {
       this.#heard = heard;
       this.#underWay = null;
       this.flush();
+      clearTimeout(this.#quiet);
+      this.#quiet = setTimeout(() => this.#forget(), quietMs).unref();
     });
   }
 
-  /** Resolves when all is written, and keeps no memory. */
-  async rest(): Promise<boolean> {
+  /** Resolves when all is written, as it must be before the call ends or sends something else. */
+  async written(): Promise<boolean> {
     while (this.#underWay !== null) await this.#underWay;
-    this.#gathered = nothing;
-    this.#spare = nothing;
+    clearTimeout(this.#quiet);
+    this.#forget();
     return this.#heard;
   }
 
@@ -88,5 +118,11 @@ export class FramedMessages {
     const longer = Buffer.allocUnsafe(Math.max(bytes, Math.min(2 * this.#length, mostBytes)));
     this.#gathered.copy(longer, 0, 0, this.#length);
     this.#gathered = longer;
+  }
+
+  #forget(): void {
+    if (this.#underWay !== null || this.#length > 0) return;
+    this.#gathered = nothing;
+    this.#spare = nothing;
   }
 }

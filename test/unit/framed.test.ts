@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import * as assert from "uvu/assert";
 import { type Framed, FramedMessages, frameBytes } from "../../src/server/framed.ts";
 import { suite } from "../support/suite.ts";
@@ -60,7 +61,7 @@ test("messages that come while others are under way go together, in order, whate
     }
     await client.take();
   }
-  const over = messages.rest();
+  const over = messages.written();
   for (let n = 0; n < 3; n++) await client.take();
   assert.ok(await over);
   assert.equal(client.got, all);
@@ -83,8 +84,27 @@ test("who adds more than 256 KiB to what is under way waits until the client has
   assert.ok(added);
   await client.take();
   await client.take();
-  assert.ok(await messages.rest());
+  assert.ok(await messages.written());
   assert.is(client.got.length, 6);
+});
+
+test("memory is given up after a quiet second, and not that of messages that wait for their client", async () => {
+  const client = new Client();
+  const messages = new FramedMessages(client.send);
+  assert.ok(await add(messages, "a".repeat(1000)));
+  await client.take();
+  assert.ok(await add(messages, "b".repeat(1000)));
+  assert.ok(await add(messages, "c".repeat(1000)));
+  await sleep(1_100);
+  await client.take();
+  await client.take();
+  await sleep(1_100);
+  assert.ok(await add(messages, "d".repeat(1000)));
+  await client.take();
+  assert.equal(
+    client.got,
+    ["a", "b", "c", "d"].map((letter) => letter.repeat(1000)),
+  );
 });
 
 test("when the client is gone, nobody waits and nothing more is sent", async () => {
@@ -96,6 +116,6 @@ test("when the client is gone, nobody waits and nothing more is sent", async () 
   await client.take(false);
   assert.not.ok(await waiting);
   assert.not.ok(await add(messages, "d"));
-  assert.not.ok(await messages.rest());
+  assert.not.ok(await messages.written());
   assert.equal(client.got, ["a"]);
 });

@@ -1,14 +1,18 @@
 import type { ServerDuplexStream } from "@grpc/grpc-js";
 import type { TerminalSize } from "../../../sandbox/spec.ts";
-import type { ExecOpen, ExecRequest, ExecResponse, Terminal } from "../../gen/podium.ts";
+import { type ExecOpen, type ExecRequest, ExecResponse, type Terminal } from "../../gen/podium.ts";
 import { Interrupted, InvalidRequest } from "../../jobs/errors.ts";
 import type { ExecEvent, ExecWanted, JobExec } from "../../jobs/execs.ts";
 import type { Caller, Jobs } from "../../jobs/jobs.ts";
 import { signalNumber } from "../../jobs/signal.ts";
 import { type CallContext, callEnd, callerOf, send, told } from "../calls.ts";
+import { FramedMessages } from "../framed.ts";
 
 type ExecCall = ServerDuplexStream<ExecRequest, ExecResponse>;
 type Requests = AsyncIterator<ExecRequest>;
+
+/** Of ExecResponse of proto/podium.proto. */
+const fields = { stdout: 2, stderr: 3 } as const;
 
 /** Session.Exec. */
 export function exec(jobs: Jobs, context: CallContext): (call: ExecCall) => void {
@@ -41,16 +45,26 @@ async function run(jobs: Jobs, caller: Caller, call: ExecCall, signal: AbortSign
 }
 
 async function relay(command: JobExec, call: ExecCall, signal: AbortSignal): Promise<void> {
+  const messages = new FramedMessages((framed) => send(call, framed, signal));
   try {
     for await (const event of command.events()) {
-      if (!(await send(call, { response: responseOf(event) }, signal))) return;
+      if (!(await sendEvent(messages, event))) return;
     }
   } catch (error) {
     if (!signal.aborted) throw error;
+  } finally {
+    await messages.written();
   }
 }
 
-function responseOf(event: ExecEvent): ExecResponse["response"] {
+function sendEvent(messages: FramedMessages, event: ExecEvent): Promise<boolean> {
+  if ("bytes" in event) return messages.sendBytes(fields[event.kind], event.bytes);
+  return messages.sendEncoded(ExecResponse.encode({ response: responseOf(event) }).finish());
+}
+
+type Milestone = Exclude<ExecEvent, { readonly bytes: Buffer }>;
+
+function responseOf(event: Milestone): ExecResponse["response"] {
   switch (event.kind) {
     case "started":
       return { $case: "started", value: {} };
@@ -60,8 +74,6 @@ function responseOf(event: ExecEvent): ExecResponse["response"] {
     }
     case "failed":
       return { $case: "failed", value: { ...event.failure } };
-    default:
-      return { $case: event.kind, value: event.bytes };
   }
 }
 

@@ -1,18 +1,22 @@
 import type { Readable } from "node:stream";
 import type { handleClientStreamingCall, ServerReadableStream } from "@grpc/grpc-js";
-import type {
-  FilesServer,
-  GetRequest,
+import {
+  type FilesServer,
+  type GetRequest,
   GetResponse,
-  PutRequest,
-  PutResponse,
-  UploadRequest,
-  UploadResponse,
+  type PutRequest,
+  type PutResponse,
+  type UploadRequest,
+  type UploadResponse,
 } from "../../gen/podium.ts";
 import { Interrupted, InvalidRequest } from "../../jobs/errors.ts";
 import type { Caller, Jobs } from "../../jobs/jobs.ts";
 import type { FilePiece } from "../../jobs/kept-files.ts";
 import { type CallContext, callEnd, callerOf, type Send, streaming, told } from "../calls.ts";
+import { FramedMessages } from "../framed.ts";
+
+/** GetResponse.tar of proto/podium.proto. */
+const tarField = 1;
 
 export function filesService(jobs: Jobs, context: CallContext): FilesServer {
   return {
@@ -94,11 +98,17 @@ async function get(
   send: Send<GetResponse>,
   signal: AbortSignal,
 ): Promise<void> {
-  for await (const piece of jobs.files.read(caller, id, path, signal)) {
-    if (!(await send({ response: wirePiece(piece) }))) return;
+  const messages = new FramedMessages(send);
+  try {
+    for await (const piece of jobs.files.read(caller, id, path, signal)) {
+      if (!(await sendPiece(messages, piece))) return;
+    }
+  } finally {
+    await messages.written();
   }
 }
 
-function wirePiece(piece: FilePiece): GetResponse["response"] {
-  return "tar" in piece ? { $case: "tar", value: piece.tar } : { $case: "note", value: piece.note };
+function sendPiece(messages: FramedMessages, piece: FilePiece): Promise<boolean> {
+  if ("tar" in piece) return messages.sendBytes(tarField, piece.tar);
+  return messages.sendEncoded(GetResponse.encode({ response: { $case: "note", value: piece.note } }).finish());
 }

@@ -31,13 +31,13 @@ async function log(
     const { range, tellsStart } = await logRangeOf(job, request);
     if (tellsStart && !(await sendPieces(messages, job.id, beginnings(range)))) return;
     for await (const pieces of readLog(job.folder, range, job.ended(signal), signal)) {
-      if (!(await (pieces.length === 0 ? messages.rest() : sendPieces(messages, job.id, pieces)))) return;
+      if (!(await sendPieces(messages, job.id, pieces))) return;
     }
-    await messages.rest();
+    await messages.written();
   } catch (error) {
+    await messages.written();
     const value = inBand(error, request.id);
     if (value === null) throw error;
-    await messages.rest();
     await send({ response: { $case: "failure", value } });
   }
 }
