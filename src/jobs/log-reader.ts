@@ -111,6 +111,18 @@ function alarm(atMs: number | undefined, { ring }: Bell): Disposable | undefined
 
 type Offsets = Readonly<Record<StreamName, number>>;
 
+/** So far a stream grew before another did, or at one time. */
+interface Run {
+  readonly stream: StreamName;
+  readonly to: number;
+  /** Where its last run of those that are known ends. */
+  readonly known: number;
+  readonly timeMs: number;
+}
+
+/** As many pieces are given at a time, and those of one more read. */
+const mostTogether = 256;
+
 /** Both streams of a job, as far as the index knows of them; without an index, as far as they are. */
 class OrderedLog implements AsyncDisposable {
   readonly #files = new Map<StreamName, StreamFile>();
@@ -148,20 +160,19 @@ class OrderedLog implements AsyncDisposable {
     const sizes = over || records === null ? await this.#sizes() : this.#reached;
     const wanted = (records ?? [{ ...sizes, timeMs: 0 }]).filter(({ timeMs }) => timeMs <= this.#untilMs);
     this.past ||= due || (records !== null && wanted.length < records.length);
-    for (const run of this.#runs(wanted)) yield* this.#read(run.stream, run.to, run.timeMs, false);
-    if (!over && !this.past) return;
-    const ends = this.past ? this.#reached : sizes;
-    for (const stream of this.#files.keys()) yield* this.#read(stream, ends[stream], this.#timeMs, true);
+    yield* this.#read(this.#runs(wanted, wanted.at(-1) ?? this.#reached), false);
+    if (over || this.past) yield* this.#read(this.#ends(this.past ? this.#reached : sizes), true);
+    for (const file of this.#files.values()) file.forget(); // a follower that waits keeps no memory
   }
 
   /** What grew one after the other. Without times, what one stream alone grew by is one. */
-  *#runs(records: readonly IndexRecord[]): Generator<{ stream: StreamName; to: number; timeMs: number }> {
-    let run: { stream: StreamName; to: number; timeMs: number } | null = null;
+  *#runs(records: readonly IndexRecord[], known: Offsets): Generator<Run> {
+    let run: Run | null = null;
     for (const record of records) {
       for (const stream of this.#files.keys()) {
         if (record[stream] <= this.#reached[stream]) continue;
         if (run !== null && (this.#timed || run.stream !== stream)) yield run;
-        run = { stream, to: record[stream], timeMs: record.timeMs };
+        run = { stream, to: record[stream], known: known[stream], timeMs: record.timeMs };
         this.#reached = { ...this.#reached, [stream]: record[stream] };
       }
       this.#timeMs = record.timeMs;
@@ -169,17 +180,32 @@ class OrderedLog implements AsyncDisposable {
     if (run !== null) yield run;
   }
 
-  async *#read(
-    stream: StreamName,
-    to: number,
-    timeMs: number,
-    last: boolean,
-  ): AsyncGenerator<readonly LogPiece[], void, undefined> {
-    const file = this.#files.get(stream);
-    const time = this.#timed ? timeMs : 0;
-    for (let pieces = await file?.read(to, last); pieces?.length; pieces = await file?.read(to, last)) {
-      yield pieces.map(({ offset, bytes, gap }) => ({ stream, offset, bytes, gap, timeMs: time }));
+  *#ends(ends: Offsets): Generator<Run> {
+    for (const stream of this.#files.keys()) {
+      yield { stream, to: ends[stream], known: ends[stream], timeMs: this.#timeMs };
     }
+  }
+
+  /** The pieces of some runs together, as long as their bytes stay where they are. */
+  async *#read(runs: Iterable<Run>, last: boolean): AsyncGenerator<readonly LogPiece[], void, undefined> {
+    let together: LogPiece[] = [];
+    for (const run of runs) {
+      const file = this.#files.get(run.stream) as StreamFile;
+      let pieces: readonly StreamPiece[];
+      do {
+        if (together.length > 0 && (together.length >= mostTogether || !file.holds(run.to))) {
+          yield together;
+          together = [];
+        }
+        pieces = await file.read(run.to, last, run.known);
+        together.push(...pieces.map((piece) => this.#of(run, piece)));
+      } while (pieces.length > 0 && file.next < run.to);
+    }
+    if (together.length > 0) yield together;
+  }
+
+  #of({ stream, timeMs }: Run, { offset, bytes, gap }: StreamPiece): LogPiece {
+    return { stream, offset, bytes, gap, timeMs: this.#timed ? timeMs : 0 };
   }
 
   async #sizes(): Promise<Offsets> {

@@ -9,6 +9,7 @@ const pieceBytes = 64 * 1024;
 const readBytes = 256 * 1024;
 const longestTail = 3;
 const nothing = Buffer.alloc(0);
+const nothingRead: Read = { offset: 0, bytes: nothing, gapAt: Number.POSITIVE_INFINITY };
 
 export interface StreamPiece {
   readonly offset: number;
@@ -29,6 +30,7 @@ export class StreamFile implements AsyncDisposable {
   readonly #path: string;
   readonly #file: FileHandle;
   #next: number;
+  #read = nothingRead;
   /** What was read last is in it. */
   #memory = nothing;
   /** Stepped over and not told yet. */
@@ -53,49 +55,61 @@ export class StreamFile implements AsyncDisposable {
     return (await this.#file.stat()).size;
   }
 
+  /** Whether `read` gives what it read before, and the bytes of earlier pieces stay. A piece that is not whole is read again. */
+  holds(to: number): boolean {
+    const { offset, bytes, gapAt } = this.#read;
+    const end = offset + bytes.length;
+    return this.#next < Math.min(to, end) && end >= Math.min(to, gapAt, this.#next + pieceBytes);
+  }
+
   /**
    * The next pieces that end at `to` or before, as many as one read gives; none when there are none (yet). Their bytes are in
-   * memory that the next call uses again. `last`: nothing will follow `to`, so that a character that is not whole there never
-   * will be, and a gap that ends there is told with no bytes after it.
+   * memory that is used again by the next call, unless it `holds` what is asked for. `last`: nothing will follow `to`, so that a
+   * character that is not whole there never will be, and a gap that ends there is told with no bytes after it. `known`: so far the
+   * stream will be asked for soon, and may be read already.
    */
-  async read(to: number, last: boolean): Promise<readonly StreamPiece[]> {
-    for (let read = await this.#readOn(to); read !== null; read = await this.#readOn(to)) {
-      const pieces = this.#piecesOf(read, to, last);
-      if (pieces.length > 0 || this.#next === read.offset) return pieces;
+  async read(to: number, last: boolean, known = to): Promise<readonly StreamPiece[]> {
+    while (this.#next < to && (this.holds(to) || (await this.#readOn(known)))) {
+      const from = this.#next;
+      const pieces = this.#piecesTo(to, last);
+      if (pieces.length > 0 || this.#next === from) return pieces;
     }
     const gap = last ? this.#take(nothing) : null;
     return gap === null ? [] : [gap];
   }
 
-  /** Reads what comes next, steps over a gap; null when nothing of `to` is left. */
-  async #readOn(to: number): Promise<Read | null> {
+  /** Keeps no memory of what was read. */
+  forget(): void {
+    this.#read = nothingRead;
+    this.#memory = nothing;
+  }
+
+  /** Reads what comes next, steps over a gap; false when nothing is left of what is known. */
+  async #readOn(known: number): Promise<boolean> {
     for (;;) {
       const before = readGap(this.#path);
       if (isIn(before, this.#next)) this.#skipTo(before.end);
-      const end = Math.min(to, this.#next + readBytes, begins(before, this.#next));
-      if (end <= this.#next) {
-        this.#memory = nothing; // a follower that waits keeps none
-        return null;
-      }
+      const end = Math.min(known, this.#next + readBytes, begins(before, this.#next));
+      if (end <= this.#next) return false;
       const bytes = await this.#bytes(end - this.#next);
       const gap = readGap(this.#path); // what has been freed meanwhile may have been read as zeros
       if (isIn(gap, this.#next)) continue;
       const gapAt = begins(gap, this.#next);
-      return { offset: this.#next, bytes: bytes.subarray(0, gapAt - this.#next), gapAt };
+      this.#read = { offset: this.#next, bytes: bytes.subarray(0, gapAt - this.#next), gapAt };
+      return true;
     }
   }
 
-  /** What ends inside a character is read again, with the rest, as are so few bytes that they would be a message of their own. */
-  #piecesOf({ offset, bytes, gapAt }: Read, to: number, last: boolean): StreamPiece[] {
+  #piecesTo(to: number, last: boolean): StreamPiece[] {
+    const { offset, bytes, gapAt } = this.#read;
     const pieces: StreamPiece[] = [];
-    const end = offset + bytes.length;
-    const least = end >= Math.min(to, gapAt) ? 1 : longestTail + 1;
-    for (let from = offset; from === offset || end - from >= least; from = this.#next) {
-      const held = bytes.subarray(from - offset, from - offset + pieceBytes);
+    let from: number;
+    do {
+      from = this.#next;
+      const held = bytes.subarray(from - offset, Math.max(from, Math.min(from + pieceBytes, to)) - offset);
       const piece = this.#pieceOf(held, gapAt - from, last && from + held.length === to);
       if (piece !== null) pieces.push(piece);
-      if (this.#next === from) break;
-    }
+    } while (this.#next > from && this.holds(to));
     return pieces;
   }
 

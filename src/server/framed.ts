@@ -5,7 +5,7 @@ import type { Around } from "./forwarded-call.ts";
 import { mostBeforeBytes, writeBytes } from "./wire-fields.ts";
 
 /** Before each message: a byte, 0 for "not compressed", and its length in four. */
-export const frameBytes = 5;
+const frameBytes = 5;
 /** One write has at most so much, or one message. */
 const mostBytes = 257 * 1024;
 /** Memory that nobody has needed for so long is given up: a stream may go on for days. */
@@ -53,7 +53,7 @@ export class FramedMessages {
 
   /** Gathers one message of at most so many bytes. Waits while the client is behind; false: it is gone. */
   async send(most: number, write: WriteMessage): Promise<boolean> {
-    if (!(await this.room(most + frameBytes))) return false;
+    if (!(await this.room(most))) return false;
     this.add(write);
     this.flush();
     return true;
@@ -72,14 +72,22 @@ export class FramedMessages {
     });
   }
 
-  /** Room for messages that take at most so much, with `frameBytes` for each. Waits as `send`. */
-  async room(bytes: number): Promise<boolean> {
-    while (this.#heard && this.#length > 0 && this.#length + bytes > mostBytes) {
+  /** Whether there is room for a message of at most so many bytes now, while the client takes what is under way. */
+  hasRoom(most: number): boolean {
+    const end = this.#length + most + frameBytes;
+    if (!this.#heard || (this.#length > 0 && end > mostBytes)) return false;
+    this.#makeRoom(end);
+    return true;
+  }
+
+  /** Waits until there is; false: the client is gone. */
+  async room(most: number): Promise<boolean> {
+    while (!this.hasRoom(most)) {
+      if (!this.#heard) return false;
       this.flush();
       await this.#underWay;
     }
-    if (this.#heard) this.#makeRoom(this.#length + bytes);
-    return this.#heard;
+    return true;
   }
 
   /** One message, for which there is room. */

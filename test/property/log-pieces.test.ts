@@ -3,7 +3,7 @@ import { join } from "node:path";
 import fc from "fast-check";
 import * as assert from "uvu/assert";
 import { LogResponse, LogStream } from "../../src/gen/podium.ts";
-import { StreamFile } from "../../src/jobs/stream-file.ts";
+import { StreamFile, type StreamPiece } from "../../src/jobs/stream-file.ts";
 import { mostBytesOf, writeLogMessage } from "../../src/server/log-message.ts";
 import { suite } from "../support/suite.ts";
 import { temporaryFolder } from "../support/temporary-folder.ts";
@@ -13,20 +13,32 @@ const test = suite("pieces of a log");
 /** More than two reads, of characters of one to four bytes, so that each end of a piece falls inside one now and then. */
 const text = Buffer.from("a€😀é".repeat(250_000));
 
-/** What is there of the stream at each of these sizes, read piece by piece. */
-async function piecesAt(path: string, offset: number, sizes: readonly number[]): Promise<Buffer[]> {
+/**
+ * What is there of the stream at each of these sizes, read piece by piece; `ahead`: more of it may be read than is asked for. The
+ * pieces are looked at as late as may be.
+ */
+async function piecesAt(path: string, offset: number, sizes: readonly number[], ahead: boolean): Promise<Buffer[]> {
   await using file = await StreamFile.open(path, offset);
   const seen: Buffer[] = [];
-  for (const [i, size] of sizes.entries()) {
-    const last = i === sizes.length - 1;
-    for (let pieces = await file.read(size, last); pieces.length > 0; pieces = await file.read(size, last)) {
-      for (const piece of pieces) {
-        assert.is(piece.offset, offset + seen.reduce((sum, { length }) => sum + length, 0));
-        assert.is(piece.gap, 0);
-        seen.push(Buffer.from(piece.bytes));
-      }
+  const given: StreamPiece[] = [];
+  const look = () => {
+    for (const piece of given.splice(0)) {
+      assert.is(piece.offset, offset + seen.reduce((sum, { length }) => sum + length, 0));
+      assert.is(piece.gap, 0);
+      seen.push(Buffer.from(piece.bytes));
     }
+  };
+  const end = sizes.at(-1) ?? 0;
+  for (const [i, size] of sizes.entries()) {
+    let pieces: readonly StreamPiece[];
+    do {
+      if (!file.holds(size)) look();
+      pieces = await file.read(size, i === sizes.length - 1, ahead ? end : size);
+      given.push(...pieces);
+      assert.ok(pieces.every(({ offset: begin, bytes }) => begin + bytes.length <= size));
+    } while (pieces.length > 0);
   }
+  look();
   return seen;
 }
 
@@ -34,11 +46,11 @@ test("however a stream grows while it is read, its pieces are the file, at most 
   using folder = temporaryFolder();
   const path = join(folder.path, "stdout");
   writeFileSync(path, text);
-  const sizes = fc.array(fc.nat(text.length), { maxLength: 6 });
-  const property = fc.asyncProperty(sizes, fc.nat(250_000), async (seen, characters) => {
+  const sizes = fc.array(fc.nat(text.length), { maxLength: 30 });
+  const property = fc.asyncProperty(sizes, fc.nat(250_000), fc.boolean(), async (seen, characters, ahead) => {
     const offset = characters * 10;
     const growing = seen.filter((size) => size > offset).toSorted((a, b) => a - b);
-    const pieces = await piecesAt(path, offset, [...growing, text.length]);
+    const pieces = await piecesAt(path, offset, [...growing, text.length], ahead);
     assert.ok(Buffer.concat(pieces).equals(text.subarray(offset)));
     assert.ok(pieces.every(({ length }) => length > 0 && length <= 64 * 1024));
     for (const piece of pieces) assert.not.ok(piece.toString().includes("\ufffd"));

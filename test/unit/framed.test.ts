@@ -1,10 +1,11 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import * as assert from "uvu/assert";
-import { type Framed, FramedMessages, frameBytes } from "../../src/server/framed.ts";
+import { type Framed, FramedMessages } from "../../src/server/framed.ts";
 import { suite } from "../support/suite.ts";
 
 const test = suite("framed messages");
 const kibibyte = 1 << 10;
+const frameBytes = 5;
 
 /** A client that takes a write when the test says so, and whether it is still there then. */
 class Client {
@@ -42,9 +43,10 @@ function messagesOf(bytes: Buffer): string[] {
 }
 
 async function add(messages: FramedMessages, ...texts: string[]): Promise<boolean> {
-  const heard = await messages.room(texts.reduce((sum, { length }) => sum + length + frameBytes, 0));
-  if (!heard) return false;
-  for (const text of texts) messages.add((target, at) => at + target.write(text, at, "latin1"));
+  for (const text of texts) {
+    if (!(await messages.room(text.length))) return false;
+    messages.add((target, at) => at + target.write(text, at, "latin1"));
+  }
   messages.flush();
   return true;
 }

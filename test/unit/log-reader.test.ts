@@ -1,4 +1,4 @@
-import { appendFileSync, readdirSync, unlinkSync, writeFileSync } from "node:fs";
+import { appendFileSync, readdirSync, readFileSync, unlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import * as assert from "uvu/assert";
@@ -201,6 +201,29 @@ test("S11 both streams come in the order in which they were written, from any of
     "stdout: o2",
   ]);
   assert.equal(await merged(folder.path, { from: { stdout: 0 } }), ["stdout: o0o1o2"]);
+});
+
+test("S11 two streams by turns, each longer than two reads, are given whole, in order and at their offsets", async () => {
+  using folder = temporaryFolder();
+  const job = new Writer(folder.path);
+  const wrote: string[] = [];
+  for (let n = 0; n < 3000; n++) {
+    for (const stream of ["stdout", "stderr"] as const) {
+      const text = `${n} `.repeat(1 + ((n * 7) % 100));
+      job.write(stream, text);
+      wrote.push(`${stream}: ${text}`);
+    }
+  }
+  job.close();
+  const got = await merged(folder.path, {});
+  assert.is(got.length, wrote.length);
+  assert.is(
+    got.find((piece, n) => piece !== wrote[n]),
+    undefined,
+  );
+  const offset = 300_000;
+  const rest = (await merged(folder.path, { from: { stderr: offset } })).join("").replaceAll("stderr: ", "");
+  assert.ok(rest === readFileSync(join(folder.path, "stderr"), "latin1").slice(offset));
 });
 
 test("S11 with times each piece has its own; `untilMs` ends a follow at its time", async () => {

@@ -4,7 +4,7 @@ import type { Caller, Jobs } from "../../jobs/jobs.ts";
 import { type LogPiece, type LogRange, readLog } from "../../jobs/log-reader.ts";
 import { type CallContext, type Send, streaming } from "../calls.ts";
 import { inBand } from "../failures.ts";
-import { FramedMessages, frameBytes } from "../framed.ts";
+import { FramedMessages } from "../framed.ts";
 import { mostBytesOf, writeLogMessage } from "../log-message.ts";
 import { logRangeOf } from "../log-range.ts";
 
@@ -55,8 +55,11 @@ function beginnings({ from }: LogRange): LogPiece[] {
 
 /** Waits while the client is behind; false: it is gone. */
 async function sendPieces(messages: FramedMessages, job: number, pieces: readonly LogPiece[]): Promise<boolean> {
-  if (!(await messages.room(pieces.reduce((sum, piece) => sum + mostBytesOf(piece) + frameBytes, 0)))) return false;
-  for (const piece of pieces) messages.add((target, at) => writeLogMessage(target, at, job, piece));
+  for (const piece of pieces) {
+    const most = mostBytesOf(piece);
+    if (!messages.hasRoom(most) && !(await messages.room(most))) return false;
+    messages.add((target, at) => writeLogMessage(target, at, job, piece));
+  }
   messages.flush();
   return true;
 }
