@@ -1,6 +1,7 @@
 // Job ids: from 1, never used twice in one DATA, whatever was removed and however the server ended.
-import { closeSync, fsyncSync, openSync, readFileSync, renameSync, writeFileSync } from "node:fs";
+import { closeSync, fsyncSync, openSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { dirname } from "node:path";
+import { diskThread } from "./disk/thread.ts";
 import { DataError } from "./errors.ts";
 
 /** So many ids are reserved on disk at a time: after a crash the unused rest of a block is skipped, never reused. */
@@ -10,6 +11,8 @@ export class JobIds {
   readonly #file: string;
   #next: number;
   #reserved: number;
+  #ahead: Promise<void> | null = null;
+  #closed = false;
 
   /** `highestSeen`: the highest id of a job folder that is there. */
   constructor(file: string, highestSeen: number) {
@@ -21,11 +24,14 @@ export class JobIds {
   /** The next id; durable before it is given out. */
   take(): number {
     if (this.#next > this.#reserved) this.#reserve(this.#next + block - 1);
-    return this.#next++;
+    const id = this.#next++;
+    if (this.#reserved - id <= block / 2) this.#ahead ??= this.#reserveAhead().finally(() => (this.#ahead = null));
+    return id;
   }
 
   /** An orderly end gives back what was not used; where the disk has no room for that, it is skipped. */
   close(): void {
+    this.#closed = true;
     try {
       this.#reserve(this.#next - 1);
     } catch (error) {
@@ -35,11 +41,28 @@ export class JobIds {
 
   #reserve(upTo: number): void {
     const temporary = `${this.#file}.next`;
-    writeFileSync(temporary, `${upTo}\n`, { mode: 0o600, flush: true });
+    writeFileSync(temporary, textOf(upTo), { mode: 0o600, flush: true });
     renameSync(temporary, this.#file);
     syncFolder(dirname(this.#file));
     this.#reserved = upTo;
   }
+
+  /** The next block, before it is needed, so that no Start waits for the disk. Where it fails, the Start that needs it will say why. */
+  async #reserveAhead(): Promise<void> {
+    const upTo = this.#reserved + block;
+    const temporary = `${this.#file}.ahead`;
+    try {
+      await diskThread.perform({ write: temporary, text: textOf(upTo) });
+      if (this.#closed || this.#reserved >= upTo) return rmSync(temporary);
+      renameSync(temporary, this.#file);
+      await diskThread.perform({ sync: [dirname(this.#file)] });
+      if (!this.#closed) this.#reserved = Math.max(this.#reserved, upTo);
+    } catch {}
+  }
+}
+
+function textOf(reserved: number): string {
+  return `${reserved}\n`;
 }
 
 /** Else a power cut could bring the old file back. */

@@ -23,6 +23,8 @@ const most = 32;
 const quietMs = 40;
 /** So few do not wait for that. */
 const few = 8;
+/** So many are asked of the disk thread in one message, which costs the loop as much as one. */
+const atOnce = 4;
 /** To remove them. */
 const mostTries = 5;
 
@@ -112,13 +114,14 @@ export class ReadyFolders {
     }
   }
 
-  /** False: it cannot be made. */
+  /** False: they cannot be made. */
   async #make(): Promise<boolean> {
-    this.#made += 1;
-    const folder = join(this.#path, String(this.#made));
+    const folders = Array.from({ length: Math.min(atOnce, most - this.#ready.length) }, () =>
+      join(this.#path, String(++this.#made)),
+    );
     try {
-      await diskThread.perform({ make: folder });
-      this.#ready.push(folder);
+      await diskThread.perform({ make: folders });
+      this.#ready.push(...folders);
       return true;
     } catch {
       return false;

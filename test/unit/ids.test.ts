@@ -1,9 +1,11 @@
-import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import * as assert from "uvu/assert";
+import { diskThread } from "../../src/jobs/disk/thread.ts";
 import { JobIds } from "../../src/jobs/ids.ts";
 import { suite } from "../support/suite.ts";
 import { temporaryFolder } from "../support/temporary-folder.ts";
+import { until } from "../support/until.ts";
 
 const test = suite("job ids");
 
@@ -30,6 +32,24 @@ test("are on disk before they are given out, and never twice after a crash", () 
       highest = id;
     }
   }
+});
+
+test("are reserved before they are needed, and given back all the same at an orderly end", async () => {
+  using folder = temporaryFolder();
+  const file = join(folder.path, "last-id");
+  const ids = new JobIds(file, 0);
+  for (let i = 0; i < 40; i++) ids.take();
+  await until("the next block", () => readFileSync(file, "utf8") === "128\n");
+  await diskThread.perform({ sync: [folder.path] }); // after its name
+  const { ino } = statSync(file);
+  for (let i = 0; i < 40; i++) ids.take();
+  assert.is(statSync(file).ino, ino, "no Start has waited for the disk");
+  for (let i = 0; i < 40; i++) ids.take();
+  ids.close();
+  assert.is(readFileSync(file, "utf8"), "120\n");
+  assert.is(new JobIds(file, 0).take(), 121);
+  await until("what was not wanted any more is gone", () => !existsSync(`${file}.ahead`));
+  assert.is(readFileSync(file, "utf8"), "184\n");
 });
 
 test("are above those of the folders that are there, whatever the file says", () => {

@@ -8,9 +8,11 @@ import {
   readFileSync,
   readSync,
   renameSync,
+  rmSync,
   writeFileSync,
 } from "node:fs";
 import { join } from "node:path";
+import { diskThread } from "../../jobs/disk/thread.ts";
 import { type ChainEnd, decodeLine } from "./line.ts";
 
 export function auditFolder(data: string): string {
@@ -70,8 +72,20 @@ export function readHead(folder: string): Head | null {
 }
 
 /** Whole or as before. */
-export function writeHead(folder: string, { first, seq, hash }: Head): void {
+export function writeHead(folder: string, head: Head): void {
   const temporary = join(folder, "head.next");
-  writeFileSync(temporary, `${JSON.stringify({ first, seq, hash })}\n`, { mode: 0o600, flush: true });
+  writeFileSync(temporary, textOf(head), { mode: 0o600, flush: true });
   renameSync(temporary, join(folder, "head"));
+}
+
+/** The same, with the loop free meanwhile, unless the head is not to be replaced any more when it is on the disk. */
+export async function writeHeadSoon(folder: string, head: Head, wanted: () => boolean): Promise<void> {
+  const temporary = join(folder, "head.soon");
+  await diskThread.perform({ write: temporary, text: textOf(head) });
+  if (wanted()) renameSync(temporary, join(folder, "head"));
+  else rmSync(temporary);
+}
+
+function textOf({ first, seq, hash }: Head): string {
+  return `${JSON.stringify({ first, seq, hash })}\n`;
 }

@@ -4,7 +4,7 @@ import { closeSync, fdatasync, fdatasyncSync, ftruncateSync, mkdirSync, openSync
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { DataError } from "../../jobs/errors.ts";
-import { fileName, fileNumbers, firstSeq, readHead, writeHead } from "./files.ts";
+import { fileName, fileNumbers, firstSeq, readHead, writeHead, writeHeadSoon } from "./files.ts";
 import { type AuditEntry, type AuditRecord, type ChainEnd, encodeLine, hashOf, noteEntry } from "./line.ts";
 import { endOfFile, noteOfLoss } from "./recovery.ts";
 
@@ -45,6 +45,8 @@ export class AuditLog {
   #failure: string | null = null;
   #timer: NodeJS.Timeout | null = null;
   #syncing: Promise<void> = Promise.resolve();
+  /** Heads that were written while nothing else was done: one that was begun before is not to replace them. */
+  #heads = 0;
 
   /** Opens or begins the log; goes on after a crash, with a line that says so. Throws DataError. */
   static open(folder: string, bounds: AuditBounds, log: Log): AuditLog {
@@ -179,15 +181,15 @@ export class AuditLog {
     this.#timer ??= setTimeout(() => {
       this.#timer = null;
       if (this.#failure !== null) this.#retry();
-      else this.#syncing = this.#sync();
+      else this.#syncing = this.#syncing.then(() => this.#sync());
     }, ms).unref();
   }
 
   async #sync(): Promise<void> {
-    const end = this.#end;
+    const [end, heads] = [this.#end, this.#heads];
     try {
       await promisify(fdatasync)(this.#descriptor);
-      writeHead(this.#folder, { first: this.#first, ...end });
+      await writeHeadSoon(this.#folder, { first: this.#first, ...end }, () => this.#heads === heads);
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code === "EBADF") return; // rotated away meanwhile, and synced by that
       this.#log.error({ error: (error as Error).message }, "the audit log cannot be synced");
@@ -196,6 +198,7 @@ export class AuditLog {
 
   /** A full disk must not keep the server from starting, or a rotation from making room. */
   #writeHead(): void {
+    this.#heads++;
     try {
       writeHead(this.#folder, { first: this.#first, ...this.#end });
     } catch (error) {
