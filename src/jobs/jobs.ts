@@ -270,7 +270,7 @@ export class Jobs {
     this.#cleaner.close();
     try {
       this.#work.close();
-      this.#registry.close();
+      await this.#registry.close();
     } finally {
       await this.#executor.close();
       await this.#networks.close();

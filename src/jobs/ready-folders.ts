@@ -12,7 +12,6 @@ import {
   rmSync,
   writeFileSync,
 } from "node:fs";
-import { rm } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { setTimeout } from "node:timers/promises";
 import { diskThread } from "./disk/thread.ts";
@@ -25,8 +24,6 @@ const quietMs = 40;
 const few = 8;
 /** So many are asked of the disk thread in one message, which costs the loop as much as one. */
 const atOnce = 4;
-/** To remove them. */
-const mostTries = 5;
 
 /**
  * Writes a whole file of a job folder, made ahead or not. One that is there is not cut first: ext4 sends a file that was
@@ -48,8 +45,8 @@ export class ReadyFolders {
   readonly #ready: string[] = [];
   #made = 0;
   #takenMs = performance.now();
-  #filling = false;
-  #closed = false;
+  #filled: Promise<void> | null = null;
+  readonly #closing = new AbortController();
 
   /** What the last server left in `path` goes. Without room for a folder, none is made ahead. */
   constructor(path: string) {
@@ -58,16 +55,16 @@ export class ReadyFolders {
     try {
       mkdirSync(path, { mode: 0o700 });
     } catch {
-      this.#closed = true;
+      return;
     }
-    void this.#fill();
+    this.#refill();
   }
 
   /** Makes `folder` out of one that is ready; false when there is none. Throws when it cannot be renamed. */
   take(folder: string): boolean {
     const ready = this.#ready.pop();
     this.#takenMs = performance.now();
-    void this.#fill();
+    this.#refill();
     if (ready === undefined) return false;
     try {
       renameSync(ready, folder);
@@ -80,37 +77,32 @@ export class ReadyFolders {
     }
   }
 
-  close(): void {
-    this.#closed = true;
-    for (let tries = 1; !this.#isRemoved(tries); tries++);
+  #refill(): void {
+    if (this.#closing.signal.aborted) return;
+    this.#filled ??= this.#fill().finally(() => {
+      this.#filled = null;
+    });
   }
 
-  /** Another thread may be just making a file in it: one, and the next finds no folder. */
-  #isRemoved(tries: number): boolean {
-    try {
-      rmSync(this.#path, { recursive: true, force: true });
-      return true;
-    } catch (error) {
-      if (tries === mostTries || (error as NodeJS.ErrnoException).code !== "ENOTEMPTY") throw error;
-      return false;
-    }
+  /** Resolves when none is left, and none is being made. */
+  async close(): Promise<void> {
+    this.#closing.abort();
+    await this.#filled;
+    rmSync(this.#path, { recursive: true, force: true });
   }
 
   /** A disk that takes no more files says so at Start, where somebody is told. */
   async #fill(): Promise<void> {
-    if (this.#filling || this.#closed) return;
-    this.#filling = true;
     do await this.#quiet();
-    while (!this.#closed && this.#ready.length < most && (await this.#make()));
-    this.#filling = false;
-    if (this.#closed) await rm(this.#path, { recursive: true, force: true }).catch(() => {}); // one was being made
+    while (!this.#closing.signal.aborted && this.#ready.length < most && (await this.#make()));
   }
 
   async #quiet(): Promise<void> {
     for (;;) {
       const leftMs = this.#takenMs + quietMs - performance.now();
-      if (this.#closed || leftMs <= 0 || (this.#made > 0 && this.#ready.length < few)) return;
-      await setTimeout(leftMs, undefined, { ref: false });
+      if (leftMs <= 0 || (this.#made > 0 && this.#ready.length < few)) return;
+      await setTimeout(leftMs, undefined, { ref: false, signal: this.#closing.signal }).catch(() => {});
+      if (this.#closing.signal.aborted) return;
     }
   }
 

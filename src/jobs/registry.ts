@@ -131,9 +131,12 @@ export class Registry {
     return [...this.#jobs.values()].filter((job) => job.outcome !== null);
   }
 
-  close(): void {
-    this.#ready.close();
-    this.#ids.close();
+  async close(): Promise<void> {
+    try {
+      this.#ids.close();
+    } finally {
+      await this.#ready.close();
+    }
   }
 
   #add(job: Job): Job {
