@@ -1,8 +1,9 @@
 // The output of a job: what there is, or all of it as it comes.
-import { LoggerService, type LogRequest, LogRequest as LogRequestMessage, LogStream } from "../gen/podium.ts";
+import { type LogRequest, LogRequest as LogRequestMessage, LogStream } from "../gen/podium.ts";
 import { serverStream } from "./call.ts";
 import { successOf } from "./call-failure.ts";
 import type { Podium } from "./connect.ts";
+import { logMethod } from "./log-message.ts";
 import { Patience } from "./resume.ts";
 
 export type StreamName = "stdout" | "stderr";
@@ -110,7 +111,7 @@ function tells({ bytes, gap }: LogPiece): boolean {
 }
 
 async function* pieces(podium: Podium, request: LogRequest, signal?: AbortSignal): AsyncGenerator<LogPiece> {
-  for await (const { response } of serverStream(podium, LoggerService.log, request, signal)) {
+  for await (const { response } of serverStream(podium, logMethod, request, signal)) {
     const { stdout, stderr, offset, gap, time, stream: wireStream } = successOf(response);
     const stream = stderr.length > 0 || wireStream === LogStream.STDERR ? "stderr" : "stdout";
     yield { stream, offset, bytes: stream === "stdout" ? stdout : stderr, gap, time };

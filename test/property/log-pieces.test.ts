@@ -2,7 +2,9 @@ import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import fc from "fast-check";
 import * as assert from "uvu/assert";
-import { LogResponse, LogStream } from "../../src/gen/podium.ts";
+import { decodeLogResponse } from "../../src/client/log-message.ts";
+import { FailureCode, LogResponse, LogStream, type LogSuccess } from "../../src/gen/podium.ts";
+import type { LogPiece } from "../../src/jobs/log-reader.ts";
 import { StreamFile, type StreamPiece } from "../../src/jobs/stream-file.ts";
 import { mostBytesOf, writeLogMessage } from "../../src/server/log-message.ts";
 import { suite } from "../support/suite.ts";
@@ -58,32 +60,79 @@ test("however a stream grows while it is read, its pieces are the file, at most 
   await fc.assert(property, { numRuns: 30 });
 });
 
-test("a message is written as the generated code reads it, in no more room than was asked for", () => {
-  const bytes = fc
-    .tuple(fc.uint8Array({ maxLength: 20 }), fc.constantFrom(0, 1, 60, 1024, 70_000))
-    .map(([some, times]) => Buffer.from(Buffer.alloc(some.length * times, some)));
-  const whole = fc.nat({ max: Number.MAX_SAFE_INTEGER });
-  const stream = fc.constantFrom("stdout" as const, "stderr" as const);
-  const piece = fc.record({ bytes, stream, offset: whole, gap: whole, timeMs: fc.oneof(fc.constant(0), whole) });
-  const property = fc.property(piece, whole, fc.nat(1000), (made, job, at) => {
-    const { timeMs, ...rest } = made;
-    const time = timeMs % 8.64e15;
-    const room = at + mostBytesOf(made);
+const bytes = fc
+  .tuple(fc.uint8Array({ maxLength: 20 }), fc.constantFrom(0, 1, 60, 1024, 70_000))
+  .map(([some, times]) => Buffer.from(Buffer.alloc(some.length * times, some)));
+const whole = fc.nat({ max: Number.MAX_SAFE_INTEGER });
+const stream = fc.constantFrom("stdout" as const, "stderr" as const);
+const timeMs = fc.oneof(
+  fc.constant(0),
+  whole.map((some) => some % 8.64e15),
+);
+const logPiece = fc.record({ bytes, stream, offset: whole, gap: whole, timeMs });
+
+function successOf(job: number, piece: LogPiece): LogSuccess {
+  return {
+    id: BigInt(job),
+    stdout: Buffer.alloc(0),
+    stderr: Buffer.alloc(0),
+    [piece.stream]: piece.bytes,
+    offset: BigInt(piece.offset),
+    gap: BigInt(piece.gap),
+    stream: piece.stream === "stdout" ? LogStream.STDOUT : LogStream.STDERR,
+    time: piece.timeMs === 0 ? undefined : new Date(piece.timeMs),
+  };
+}
+
+test("a message is written as the generated code and the client read it, in no more room than was asked for", () => {
+  const property = fc.property(logPiece, whole, fc.nat(1000), (piece, job, at) => {
+    const room = at + mostBytesOf(piece);
     const target = Buffer.alloc(room + 1, 0xff);
-    const end = writeLogMessage(target, at, job, { ...rest, timeMs: time });
+    const end = writeLogMessage(target, at, job, piece);
     assert.ok(end <= room);
     assert.ok(target.subarray(0, at).every((byte) => byte === 0xff) && target[end] === 0xff);
-    const value = {
-      id: BigInt(job),
-      stdout: Buffer.alloc(0),
-      stderr: Buffer.alloc(0),
-      [made.stream]: made.bytes,
-      offset: BigInt(made.offset),
-      gap: BigInt(made.gap),
-      stream: made.stream === "stdout" ? LogStream.STDOUT : LogStream.STDERR,
-      time: time === 0 ? undefined : new Date(time),
-    };
-    assert.equal(LogResponse.decode(target.subarray(at, end)), { response: { $case: "success", value } });
+    const response = { response: { $case: "success", value: successOf(job, piece) } };
+    const message = target.subarray(at, end);
+    assert.equal(LogResponse.decode(message), response);
+    assert.equal(decodeLogResponse(message), response);
   });
   fc.assert(property, { numRuns: 200 });
 });
+
+test("the client reads messages in any order of their fields, and of other kinds, as the generated code does", () => {
+  const failure = { id: 7n, msg: "x".repeat(2000), code: FailureCode.NOT_FOUND };
+  const messages = fc.oneof(
+    fc.record({
+      $case: fc.constant("success" as const),
+      value: fc.tuple(whole, logPiece).map((of) => successOf(...of)),
+    }),
+    fc.constant({ $case: "failure" as const, value: failure }),
+    fc.constant(undefined),
+  );
+  const property = fc.property(messages, fc.uint8Array({ maxLength: 3 }), bytes, (response, tail, more) => {
+    const message = Buffer.from(LogResponse.encode({ response }).finish());
+    assert.equal(decodeLogResponse(message), LogResponse.decode(message));
+    const both = { ...successOf(1, { ...noPiece, bytes: more }), stderr: more };
+    const twice = Buffer.concat([
+      message,
+      LogResponse.encode({ response: { $case: "success", value: both } }).finish(),
+    ]);
+    assert.equal(decodeLogResponse(twice), LogResponse.decode(twice));
+    const broken = Buffer.concat([message, tail]);
+    assert.equal(
+      outcomeOf(() => decodeLogResponse(broken)),
+      outcomeOf(() => LogResponse.decode(broken)),
+    );
+  });
+  fc.assert(property, { numRuns: 200 });
+});
+
+const noPiece: LogPiece = { stream: "stdout", offset: 0, bytes: Buffer.alloc(0), gap: 0, timeMs: 0 };
+
+function outcomeOf(read: () => LogResponse): LogResponse | string {
+  try {
+    return read();
+  } catch (error) {
+    return String(error);
+  }
+}
