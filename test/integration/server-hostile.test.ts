@@ -277,7 +277,7 @@ test("L21 a control group that cannot be made fails the start with the cause, an
   assert.match(response.value.msg, /cgroup|group/);
   const { outcome } = await api.info(next);
   assert.equal([outcome?.cause, outcome?.step], [Cause.START_FAILED, "cgroup"]);
-  assert.equal(groupsOf(server, next), []);
+  await until("what is left of the group is looked for", () => groupsOf(server, next).length === 0);
   await checkServes(api);
   writeFileSync(join(server.data, "probe"), "");
   assert.is((await failureOf(api.remove(first))).code, 9);
