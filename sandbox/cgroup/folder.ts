@@ -1,6 +1,7 @@
 // Making and removing groups: a group is a folder, made by mkdir and removed by rmdir while nothing lives in it.
-import { mkdirSync, readdirSync, rmdirSync } from "node:fs";
+import { readdirSync } from "node:fs";
 import { isGone } from "../sys/errors.ts";
+import { makeFolder, removeFolder } from "../sys/files.ts";
 import { CgroupError, reasonOf } from "./errors.ts";
 import { pause } from "./pause.ts";
 
@@ -10,7 +11,7 @@ const removeTimeoutMs = 1_000;
 /** Throws CgroupError with path and errno, EEXIST included. */
 export function makeGroup(folder: string): void {
   try {
-    mkdirSync(folder);
+    makeFolder(folder);
   } catch (error) {
     throw new CgroupError(`cannot make control group ${folder}: ${reasonOf(error)}`, error);
   }
@@ -42,7 +43,7 @@ export function removeGroup(folder: string, again: () => void = () => {}): void 
 /** True when the group is gone; false when something lives in it. */
 export function tryToRemove(folder: string): boolean {
   try {
-    rmdirSync(folder);
+    removeFolder(folder);
     return true;
   } catch (error) {
     if (isGone(error)) return true;

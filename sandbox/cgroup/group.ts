@@ -44,6 +44,8 @@ export interface Group {
   readonly folders: readonly string[];
   /** Live figures; they stay readable until `remove`. A figure whose controller the host lacks is 0. */
   usage(): Usage;
+  /** The same of a group in which nobody is left: what is in use is not read, and is 0. */
+  finalUsage(): Usage;
   /** Times that the kernel killed a member because of the memory limit. Also re-arms `oomEvents`: call it after each wake-up. */
   oomKills(): number;
   /** What to poll(2) for an out-of-memory event: v1 an eventfd with POLLIN, v2 `memory.events` with POLLPRI; fd -1 where there is none. */

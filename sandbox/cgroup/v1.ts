@@ -1,9 +1,9 @@
 // A job's group on cgroup v1 (Documentation/admin-guide/cgroup-v1): a folder in each hierarchy.
-import { closeSync, existsSync, openSync } from "node:fs";
 import { dirname } from "node:path";
 import type { ControllerFile, Limits, Usage } from "../spec.ts";
-import { read } from "../sys/descriptors.ts";
+import { close, O_RDONLY, open, read } from "../sys/descriptors.ts";
 import { eventfd } from "../sys/eventfd.ts";
+import { kindOf } from "../sys/files.ts";
 import { POLLIN } from "../sys/poll.ts";
 import { readControl, readControlDescriptor, readControlIfThere, writeControl } from "./control-file.ts";
 import { counter, parseCounter } from "./counters.ts";
@@ -110,7 +110,7 @@ function cpuSettings(folder: string, { cpus, cpuWeight = 0 }: Limits): Setting[]
 
 /** Taken back, it is what the group above has; without the group there is nothing to take back. */
 function cpusetSettings(folder: string, { cpuset = "" }: Limits): Setting[] {
-  if (cpuset === "" && !existsSync(folder)) return [];
+  if (cpuset === "" && kindOf(folder) === null) return [];
   const value = cpuset || readControl(dirname(folder), "cpuset.cpus").trim();
   return [{ field: "cpuset", folder, file: "cpuset.cpus", value, initial: cpuset === "" }];
 }
@@ -159,14 +159,14 @@ const noEvents: MemoryWatch = { events: -1, control: -1 };
 
 /** Has the kernel add to an eventfd at each out-of-memory event (cgroup-v1/memory.rst, 9 and 10). */
 function watchMemory(folder: string): MemoryWatch {
-  const control = openSync(`${folder}/memory.oom_control`, "r");
+  const control = open(`${folder}/memory.oom_control`, O_RDONLY);
   const events = eventfd();
   try {
     writeControl(folder, "cgroup.event_control", `${events} ${control}`);
     return { events, control };
   } catch (error) {
-    closeSync(events);
-    closeSync(control);
+    close(events);
+    close(control);
     throw error;
   }
 }
@@ -193,10 +193,15 @@ class V1Group implements Group {
   enter(): void {
     for (const folder of this.folders) writeControl(folder, "tasks", "0");
     const { cpuset } = this.#folderOf;
-    if (cpuset !== null && existsSync(cpuset)) writeControl(cpuset, "tasks", "0");
+    if (cpuset !== null && kindOf(cpuset) !== null) writeControl(cpuset, "tasks", "0");
   }
 
   usage(): Usage {
+    const [memoryBytes, pids] = [this.#number("memory", "memory.usage_in_bytes"), this.#number("pids", "pids.current")];
+    return { ...this.finalUsage(), memoryBytes, pids };
+  }
+
+  finalUsage(): Usage {
     const pidsPeak = this.#text("pids", "pids.peak"); // since 6.1
     const io = parseBlkioStat(
       this.#text("blkio", "blkio.throttle.io_service_bytes") ?? "",
@@ -204,9 +209,9 @@ class V1Group implements Group {
     );
     return {
       cpuSeconds: this.#number("cpuacct", "cpuacct.usage") / 1e9,
-      memoryBytes: this.#number("memory", "memory.usage_in_bytes"),
+      memoryBytes: 0,
       memoryPeakBytes: this.#number("memory", "memory.max_usage_in_bytes"),
-      pids: this.#number("pids", "pids.current"),
+      pids: 0,
       ...(pidsPeak !== null && { pidsPeak: parseCounter(pidsPeak, "pids.peak") }),
       ...(io !== null && { io }),
     };
@@ -241,8 +246,8 @@ class V1Group implements Group {
 
   remove(again?: () => void): void {
     if (this.#watch.events !== -1) {
-      closeSync(this.#watch.events);
-      closeSync(this.#watch.control);
+      close(this.#watch.events);
+      close(this.#watch.control);
     }
     for (const folder of this.folders) removeGroup(folder, again);
     if (this.#folderOf.cpuset !== null) removeGroup(this.#folderOf.cpuset, again);

@@ -163,6 +163,10 @@ class V2Group implements Group {
     };
   }
 
+  finalUsage(): Usage {
+    return { ...this.usage(), memoryBytes: 0, pids: 0 };
+  }
+
   oomKills(): number {
     if (!this.#plan.controllers.includes("memory")) return 0;
     const { fd } = this.oomEvents;

@@ -6,7 +6,6 @@
 //
 // A byte keeps its offset for ever. The gap is written down before the bytes are freed, and readers look at it after they
 // have read: what they took for output can then not have been zeros of the hole.
-import { fstatSync } from "node:fs";
 import type { OutputLimit } from "../spec.ts";
 import {
   close,
@@ -20,6 +19,7 @@ import {
   writeAt,
 } from "../sys/descriptors.ts";
 import { SyscallError } from "../sys/errors.ts";
+import { describe } from "../sys/files.ts";
 
 /** Bytes are freed in steps of a quarter of the limit, within these bounds. */
 const smallestStep = 256 << 10;
@@ -48,7 +48,7 @@ export class LogFile {
   /** `path` exists. A limit of 0 bytes is none. */
   constructor(path: string, limit: OutputLimit) {
     this.fd = open(path, O_WRONLY | O_NONBLOCK);
-    this.isFifo = fstatSync(this.fd).isFIFO();
+    this.isFifo = describe(this.fd).kind === "fifo";
     this.#gapPath = `${path}.gap`;
     this.#limit = limit;
     this.#head = Math.floor(limit.bytes / 2);

@@ -1,7 +1,7 @@
 // pid 1 of one job: a forked copy of the zygote, host root, in the host's mount namespace, without an event loop.
 // It moves the command's output into the job folder, feeds its stdin, passes signals on, keeps the deadline, reaps, and
 // writes down how the job ended. It looks up no name, loads no library and walks no path of the job's root.
-import { readlinkSync, unlinkSync, writeFileSync, writeSync } from "node:fs";
+import { writeSync } from "node:fs";
 import { createGroup } from "../cgroup/create.ts";
 import type { CgroupPlan, Group } from "../cgroup/group.ts";
 import { encodeJson } from "../frames.ts";
@@ -12,6 +12,7 @@ import { StepError, step } from "../setup/step.ts";
 import { becomeCommand, enterRooms, makeRooms, separate } from "../setup/steps.ts";
 import { close, O_DIRECTORY, O_PATH, open, write } from "../sys/descriptors.ts";
 import { isGone } from "../sys/errors.ts";
+import { readLink, unlink, writeSmall } from "../sys/files.ts";
 import { setsid, setUndumpable, waitFor } from "../sys/process.ts";
 import { openSignalFd } from "../sys/signals.ts";
 import { spawnWithFiles } from "../sys/vfork.ts";
@@ -54,11 +55,12 @@ class Job {
   group: Group | null = null;
   parts: Omit<Parts, "command"> | null = null;
   command: Command | null = null;
+  rooms: Rooms = [];
 
   constructor(context: InitContext, groupName: string) {
     setUndumpable();
     setsid();
-    const initPid = Number(readlinkSync("/proc/self"));
+    const initPid = Number(readLink("/proc/self"));
     const [pipes, signals, oomScore] = [new Pipes(), openSignalFd(), ownOomScore()];
     this.place = { ...context, initPid, groupName, pipes, signals, oomScore };
   }
@@ -140,7 +142,6 @@ export function runReadyInit(context: InitContext, slot: Slot): number {
 function forkCommand(job: Job, start: StartMessage): void {
   const { ground } = job;
   job.command = Command.fork((status) => becomeCommand(ground, start.spec, status));
-  closeCommandEnds(job);
 }
 
 /**
@@ -156,8 +157,7 @@ function shareMemory(job: Job, network: NetworkKind, socket: number | null = nul
     (status) => (job.start === null ? null : enterRooms(ground, job.start.spec, rooms, status)),
   );
   if (job.place.oomScore !== "0") setOomScore(job.place.oomScore); // the command, while it shared this memory, has set it for both
-  for (const { fd } of rooms) close(fd);
-  closeCommandEnds(job);
+  job.rooms = rooms;
 }
 
 /** What the second child does with init's rights and descriptors. */
@@ -177,7 +177,7 @@ function begun(job: Job, socket: number | null): boolean {
 /** The child that made the rooms was 2, and the command is to be. Where a kernel has no CHECKPOINT_RESTORE, it is 3. */
 function reuseFirstPid(): void {
   try {
-    writeFileSync("/proc/sys/kernel/ns_last_pid", "1"); // of this process's pid namespace, pid_namespaces(7)
+    writeSmall("/proc/sys/kernel/ns_last_pid", "1"); // of this process's pid namespace, pid_namespaces(7)
   } catch {
     // no number matters to podium
   }
@@ -194,7 +194,9 @@ function inChild(make: () => Rooms): Rooms {
   return made;
 }
 
-function closeCommandEnds({ place }: Job): void {
+/** What was there for the command's process. */
+function closeCommandEnds({ place, rooms }: Job): void {
+  for (const { fd } of rooms) close(fd);
   place.pipes.closeCommandEnds();
   close(place.userNamespace.fd);
 }
@@ -226,7 +228,8 @@ function settle(job: Job, error: unknown): number {
 }
 
 /** When it returns, no process of the job is left. Whatever fails is in the End. */
-function supervise({ start, group, parts, command }: Job, error: unknown): End {
+function supervise(job: Job, error: unknown): End {
+  const { start, group, parts, command } = job;
   let supervisor: Supervisor | null = null;
   try {
     if (error !== undefined || parts === null || command === null) throw error;
@@ -234,6 +237,9 @@ function supervise({ start, group, parts, command }: Job, error: unknown): End {
     command.terminal = parts.terminal;
     parts.control.claim();
     supervisor = new Supervisor({ ...parts, command });
+    command.finish();
+    supervisor.noticeExec(); // somebody waits for it
+    closeCommandEnds(job);
     const end = supervisor.run();
     removeControl(start?.folder ?? "");
     return end;
@@ -246,7 +252,7 @@ function supervise({ start, group, parts, command }: Job, error: unknown): End {
 /** Whoever has removed it already shall not cost the job its outcome. */
 function removeControl(folder: string): void {
   try {
-    unlinkSync(`${folder}/control`);
+    unlink(`${folder}/control`);
   } catch (error) {
     if (!isGone(error)) throw error;
   }

@@ -1,8 +1,8 @@
 // The exit record and the state file. Their space is set aside while the job starts, so that a full disk at the end cannot
 // make podium lie; both appear by rename, so that a reader finds the old or the new, never a part.
-import { closeSync, fsyncSync, ftruncateSync, renameSync, writeSync } from "node:fs";
 import type { ExitRecord } from "../spec.ts";
-import { writeAt } from "../sys/descriptors.ts";
+import { close, sync, truncate, writeAt } from "../sys/descriptors.ts";
+import { rename } from "../sys/files.ts";
 import { openNew } from "./new-file.ts";
 import { stateOf } from "./outcome.ts";
 
@@ -38,7 +38,7 @@ function reserve(folder: string, name: string): Prepared {
  * after a power cut the server writes it anew.
  */
 export function writeRecord(prepared: PreparedRecord, record: ExitRecord): void {
-  finish(prepared.exit, `${JSON.stringify(shortened(record))}\n`, fsyncSync);
+  finish(prepared.exit, `${JSON.stringify(shortened(record))}\n`, sync);
   finish(prepared.state, `${stateOf(record)}\n`);
 }
 
@@ -48,10 +48,11 @@ function shortened(record: ExitRecord): ExitRecord {
   return { ...record, message: record.message.slice(0, longestMessage), by: record.by.slice(0, 100) };
 }
 
-function finish({ fd, temporary, final }: Prepared, text: string, sync?: (fd: number) => void): void {
-  const length = writeSync(fd, text, 0);
-  ftruncateSync(fd, length);
-  sync?.(fd);
-  closeSync(fd);
-  renameSync(temporary, final);
+function finish({ fd, temporary, final }: Prepared, text: string, keep?: (fd: number) => void): void {
+  const bytes = Buffer.from(text);
+  writeAt(fd, bytes, 0);
+  truncate(fd, bytes.length);
+  keep?.(fd);
+  close(fd);
+  rename(temporary, final);
 }

@@ -77,7 +77,7 @@ export class Supervisor {
   run(): End {
     while (this.#status === null) this.#round();
     this.#command.finish();
-    this.#noticeExec();
+    this.noticeExec();
     endEverybody(this.#parts.group);
     this.#parts.input?.shut();
     this.#parts.outputs.drain(this.#set, this.#parts.owner);
@@ -92,7 +92,7 @@ export class Supervisor {
       outputFailure: this.#parts.outputs.failure,
       startedAtMs: this.startedAtMs,
       finishedAtMs: Math.max(this.startedAtMs, Date.now()), // a clock that was set back moves no end before its beginning
-      usage: { ...this.#parts.group.usage(), memoryBytes: 0, pids: 0 },
+      usage: this.#parts.group.finalUsage(),
       timeoutMs: this.#timeoutMs,
       ...(oomKills > 0 && { memoryLimitBytes: this.#parts.group.memoryLimitBytes() }),
     };
@@ -113,7 +113,7 @@ export class Supervisor {
     if (set.ready(oom) !== 0) this.#deadlines.watchOom();
     if (set.ready(hangUp) !== 0) this.#killAll({ cause: "STOPPED", by: "the end of its podium" });
     this.#command.advance(set);
-    this.#noticeExec();
+    this.noticeExec();
     input?.advance(set);
     control.advance(set, input?.ready ?? true, (frame) => this.#obey(frame));
     outputs.advance(set);
@@ -122,7 +122,8 @@ export class Supervisor {
     this.#keepDeadlines();
   }
 
-  #noticeExec(): void {
+  /** Tells of it, once. */
+  noticeExec(): void {
     if (this.startedAtMs !== 0 || this.#command.setup !== "executed") return;
     this.startedAtMs = Date.now();
     this.#parts.onExec(this.#command.hostPid, this.startedAtMs);

@@ -1,4 +1,4 @@
-import { chmodSync, mkdirSync, symlinkSync } from "node:fs";
+import { makeFolder, makeLink } from "../sys/files.ts";
 import { MS_NODEV, MS_NOEXEC, MS_NOSUID, makeCharDevice, mountFilesystem } from "../sys/mounts.ts";
 import { type Root, withTarget } from "./root-target.ts";
 
@@ -58,12 +58,12 @@ export function mountDevices(root: Root, idBase: number): void {
 
 function fillDev(dev: string): void {
   for (const [name, major, minor] of nodes) makeCharDevice(`${dev}/${name}`, 0o666, major, minor);
-  for (const [name, target] of links) symlinkSync(target, `${dev}/${name}`);
-  for (const name of ["pts", "mqueue", "shm"]) mkdirSync(`${dev}/${name}`, 0o755);
-  chmodSync(`${dev}/shm`, 0o1777);
+  for (const [name, target] of links) makeLink(target, `${dev}/${name}`);
+  for (const name of ["pts", "mqueue"]) makeFolder(`${dev}/${name}`, 0o755);
+  makeFolder(`${dev}/shm`, 0o1777); // the umask is 0 here (steps.ts)
 }
 
 /** Of a job with a terminal: it is the first of its devpts. */
 export function addConsole(root: Root): void {
-  withTarget(root, "/dev", "folder", (dev) => symlinkSync("pts/0", `${dev}/console`), "refused");
+  withTarget(root, "/dev", "folder", (dev) => makeLink("pts/0", `${dev}/console`), "refused");
 }

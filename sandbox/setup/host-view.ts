@@ -1,9 +1,9 @@
 // The root of a job that brings none: a small tmpfs with a read-only view of the host's /usr and the little of /etc that
 // programs need. Nothing else of the host is there.
-import { existsSync, lstatSync, mkdirSync, readlinkSync, symlinkSync, writeFileSync } from "node:fs";
 import { dirname } from "node:path";
 import type { SandboxSpec } from "../spec.ts";
 import { close } from "../sys/descriptors.ts";
+import { kindOf, kindOfName, makeFolder, makeLink, readLink, writeSmall } from "../sys/files.ts";
 import {
   attachTree,
   cloneTree,
@@ -43,8 +43,7 @@ export const sharedEtc = [
 export function buildHostView({ stage }: Ground): void {
   mountFilesystem("tmpfs", stage, MS_NOSUID | MS_NODEV, "mode=755,size=16m");
   process.chdir(stage);
-  for (const name of rootFolders) mkdirSync(name, 0o755);
-  mkdirSync("var/tmp", 0o755);
+  for (const name of [...rootFolders, "var/tmp"]) makeFolder(name, 0o755);
   showReadOnly("/usr", "usr");
   for (const name of systemFolders) showSystemFolder(name);
   writeEtc();
@@ -52,15 +51,22 @@ export function buildHostView({ stage }: Ground): void {
 
 /** What of the view depends on the job's user. The current directory is the root, still writable. */
 export function addUser({ user }: SandboxSpec): void {
-  mkdirSync(homeFolder(user.uid).slice(1), { recursive: true, mode: 0o755 });
-  for (const [name, text] of accountFiles(user)) writeFileSync(`etc/${name}`, text);
+  makeFolders(homeFolder(user.uid).slice(1));
+  for (const [name, text] of accountFiles(user)) writeSmall(`etc/${name}`, text);
+}
+
+/** A relative path, each folder of it that is missing. */
+function makeFolders(path: string): void {
+  if (kindOf(path) !== null) return;
+  if (path.includes("/")) makeFolders(dirname(path));
+  makeFolder(path, 0o755);
 }
 
 function showSystemFolder(name: string): void {
-  const host = lstatSync(`/${name}`, { throwIfNoEntry: false });
-  if (host?.isSymbolicLink()) symlinkSync(readlinkSync(`/${name}`), name);
-  else if (host?.isDirectory()) {
-    mkdirSync(name, 0o755);
+  const host = kindOfName(`/${name}`);
+  if (host === "link") makeLink(readLink(`/${name}`), name);
+  else if (host === "folder") {
+    makeFolder(name, 0o755);
     showReadOnly(`/${name}`, name);
   }
 }
@@ -76,7 +82,7 @@ function showReadOnly(source: string, target: string): void {
 }
 
 function writeEtc(): void {
-  writeFileSync("etc/nsswitch.conf", "passwd: files\ngroup: files\nhosts: files dns\n");
+  writeSmall("etc/nsswitch.conf", "passwd: files\ngroup: files\nhosts: files dns\n");
   for (const name of sharedEtc) shareEtc(name);
   copyLink("etc/localtime");
   copyLink("etc/os-release");
@@ -84,17 +90,16 @@ function writeEtc(): void {
 }
 
 function shareEtc(name: string): void {
-  const host = lstatSync(`/etc/${name}`, { throwIfNoEntry: false });
-  if (host === undefined || !existsSync(`/etc/${name}`)) return;
-  mkdirSync(dirname(`etc/${name}`), { recursive: true, mode: 0o755 });
-  if (host.isSymbolicLink()) return copyLink(`etc/${name}`);
-  if (host.isDirectory()) mkdirSync(`etc/${name}`, 0o755);
-  else writeFileSync(`etc/${name}`, "");
+  const host = kindOfName(`/etc/${name}`);
+  if (host === null || (host === "link" && kindOf(`/etc/${name}`) === null)) return;
+  if (name.includes("/")) makeFolders(dirname(`etc/${name}`));
+  if (host === "link") return copyLink(`etc/${name}`);
+  if (host === "folder") makeFolder(`etc/${name}`, 0o755);
+  else writeSmall(`etc/${name}`, "");
   showReadOnly(`/etc/${name}`, `etc/${name}`);
 }
 
 function copyLink(name: string, fixed?: string): void {
-  const host = lstatSync(`/${name}`, { throwIfNoEntry: false });
-  if (fixed !== undefined) symlinkSync(fixed, name);
-  else if (host?.isSymbolicLink()) symlinkSync(readlinkSync(`/${name}`), name);
+  if (fixed !== undefined) makeLink(fixed, name);
+  else if (kindOfName(`/${name}`) === "link") makeLink(readLink(`/${name}`), name);
 }

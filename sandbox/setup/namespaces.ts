@@ -1,6 +1,6 @@
-import { readFileSync, writeFileSync } from "node:fs";
 import type { SandboxSpec } from "../spec.ts";
 import { close, O_RDONLY, open } from "../sys/descriptors.ts";
+import { readSmall, writeSmall } from "../sys/files.ts";
 import {
   bringLoopbackUp,
   CLONE_NEWCGROUP,
@@ -63,8 +63,8 @@ function joinNamespace(fd: number, kind: number): void {
 
 /** What NET_BIND_SERVICE and NET_RAW are mostly wanted for, without the capabilities (ip(7), icmp(7)). */
 function openPortsAndPing(): void {
-  writeFileSync("/proc/sys/net/ipv4/ip_unprivileged_port_start", "0");
-  writeFileSync("/proc/sys/net/ipv4/ping_group_range", "0 2147483647");
+  writeSmall("/proc/sys/net/ipv4/ip_unprivileged_port_start", "0");
+  writeSmall("/proc/sys/net/ipv4/ping_group_range", "0 2147483647");
 }
 
 export function nameHost({ spec }: Context): void {
@@ -75,11 +75,11 @@ const oomScore = "/proc/self/oom_score_adj";
 
 /** That of this process is also that of all that share its memory (proc_pid_oom_score_adj(5)). */
 export function ownOomScore(): string {
-  return readFileSync(oomScore, "latin1").trim();
+  return readSmall(oomScore).trim();
 }
 
 export function setOomScore(value: string): void {
-  writeFileSync(oomScore, value);
+  writeSmall(oomScore, value);
 }
 
 /**

@@ -1,4 +1,4 @@
-import { existsSync, statSync } from "node:fs";
+import { kindOf } from "../sys/files.ts";
 import { MS_NODEV, MS_NOEXEC, MS_NOSUID, MS_RDONLY, mountBind, mountFilesystem, remountBind } from "../sys/mounts.ts";
 import { type Root, withTarget } from "./root-target.ts";
 
@@ -44,8 +44,9 @@ function mountEmpty(root: Root, path: string): void {
 }
 
 function mask(root: Root, name: string): void {
-  if (!existsSync(`/proc/${name}`)) return;
-  if (statSync(`/proc/${name}`).isDirectory()) return mountEmpty(root, `/proc/${name}`);
+  const kind = kindOf(`/proc/${name}`);
+  if (kind === null) return;
+  if (kind === "folder") return mountEmpty(root, `/proc/${name}`);
   withTarget(
     root,
     `/proc/${name}`,
@@ -58,8 +59,9 @@ function mask(root: Root, name: string): void {
 }
 
 function protect(root: Root, name: string): void {
-  if (!existsSync(`/proc/${name}`)) return;
-  const kind = statSync(`/proc/${name}`).isDirectory() ? "folder" : "file";
+  const found = kindOf(`/proc/${name}`);
+  if (found === null) return;
+  const kind = found === "folder" ? "folder" : "file";
   withTarget(root, `/proc/${name}`, kind, (target) => mountBind(target, target), "refused");
   withTarget(root, `/proc/${name}`, kind, (target) => remountBind(target, flags | MS_RDONLY), "refused");
 }

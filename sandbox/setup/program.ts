@@ -1,6 +1,7 @@
 // Which file a command name means inside the job's root, found with the job's rights.
-import { accessSync, constants, statSync } from "node:fs";
+
 import { errnoCode } from "../sys/errors.ts";
+import { isExecutable, type Kind, kindOf } from "../sys/files.ts";
 import { Refusal } from "./step.ts";
 
 const defaultPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
@@ -20,23 +21,19 @@ export function findProgram(name: string, path: string | undefined): string {
 }
 
 function checkProgram(path: string): string {
-  const entry = stat(path);
-  if (entry.isDirectory()) throw new Refusal("EISDIR", `${path}: is a directory`);
-  if (!entry.isFile()) throw new Refusal("EACCES", `${path}: is not a regular file`);
-  try {
-    accessSync(path, constants.X_OK);
-  } catch {
-    throw new Refusal("EACCES", `${path}: is not executable`);
-  }
+  const kind = find(path);
+  if (kind === null) throw new Refusal("ENOENT", `${path}: no such file in the job's root`);
+  if (kind === "folder") throw new Refusal("EISDIR", `${path}: is a directory`);
+  if (kind !== "file") throw new Refusal("EACCES", `${path}: is not a regular file`);
+  if (!isExecutable(path)) throw new Refusal("EACCES", `${path}: is not executable`);
   return path;
 }
 
-function stat(path: string): ReturnType<typeof statSync> & object {
+function find(path: string): Kind | null {
   try {
-    return statSync(path);
+    return kindOf(path);
   } catch (error) {
-    const code = (error as NodeJS.ErrnoException).code ?? "EIO";
-    if (code === "ENOENT" || code === "ENOTDIR") throw new Refusal("ENOENT", `${path}: no such file in the job's root`);
+    const code = (error as { code?: string }).code ?? "EIO";
     throw new Refusal(code, `${path}: ${code}`);
   }
 }

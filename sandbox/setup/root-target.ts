@@ -1,9 +1,9 @@
 // Where things are mounted inside a job's root. The root may be full of hostile links, or be renamed at this moment by
 // somebody on the host: every lookup is made by the kernel with the root as `/` (openat2), and what is mounted on is the
 // descriptor found, never a path looked up a second time.
-import { fstatSync } from "node:fs";
 import { close, O_CREAT, O_DIRECTORY, O_EXCL, O_NOFOLLOW, O_PATH, O_WRONLY, open, openAt } from "../sys/descriptors.ts";
 import { isGone } from "../sys/errors.ts";
+import { describe } from "../sys/files.ts";
 import { makeDirectoryAt, openInRoot, type Symlinks } from "../sys/resolve.ts";
 import { Refusal } from "./step.ts";
 
@@ -12,12 +12,12 @@ export type TargetKind = "folder" | "file";
 /** The root under construction: an O_PATH descriptor, and the device that folders made inside it must lie on. */
 export interface Root {
   readonly fd: number;
-  readonly device: number;
+  readonly device: bigint;
 }
 
 export function openRoot(path: string): Root {
   const fd = open(path, O_PATH | O_DIRECTORY);
-  return { fd, device: fstatSync(fd).dev };
+  return { fd, device: describe(fd).device };
 }
 
 /** Path that mount(2) takes for a descriptor. Valid while the host's /proc is still in place. */
@@ -35,7 +35,7 @@ export function withTarget(
 ): void {
   const fd = openTarget(root, path, kind, symlinks);
   try {
-    const isFolder = fstatSync(fd).isDirectory();
+    const isFolder = describe(fd).kind === "folder";
     if (isFolder !== (kind === "folder")) {
       throw new Refusal(
         isFolder ? "EISDIR" : "ENOTDIR",
@@ -68,7 +68,7 @@ function makeTarget(root: Root, path: string, kind: TargetKind, symlinks: Symlin
   const cut = path.lastIndexOf("/");
   const parent = openTarget(root, cut <= 0 ? "/" : path.slice(0, cut), "folder", symlinks);
   try {
-    if (fstatSync(parent).dev !== root.device) {
+    if (describe(parent).device !== root.device) {
       throw new Refusal(
         "ENOENT",
         `${path} does not exist in the folder mounted above it, and podium makes nothing in granted folders`,

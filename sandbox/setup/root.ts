@@ -1,8 +1,8 @@
 // The job's root, from an empty stage to the finished tree. All of it happens in the job's own mount namespace, made by
 // host root, in this order: build, enter (a plain job, perhaps long before its request), furnish, enter (any other), close.
-import { fstatSync, writeFileSync } from "node:fs";
 import type { Rootfs } from "../spec.ts";
 import { close, O_NOFOLLOW, O_PATH } from "../sys/descriptors.ts";
+import { describe, writeSmall } from "../sys/files.ts";
 import {
   detachMount,
   MS_NODEV,
@@ -68,7 +68,7 @@ function showNames({ spec, stage }: Context, root: Root): void {
   ];
   if (names !== undefined) files.push(["resolv.conf", names.resolvConf]);
   for (const [name, text] of files) {
-    if (spec.rootfs === null) writeFileSync(`etc/${name}`, text);
+    if (spec.rootfs === null) writeSmall(`etc/${name}`, text);
     else if (spec.rootfs.mode !== "rw" || isFile(root, `/etc/${name}`)) {
       bindText(root, `${stage}/${name}`, `/etc/${name}`, text);
     }
@@ -79,7 +79,7 @@ function showNames({ spec, stage }: Context, root: Root): void {
 function isFile(root: Root, path: string): boolean {
   try {
     const fd = openInRoot(root.fd, path, O_PATH | O_NOFOLLOW, "refused");
-    const found = fstatSync(fd).isFile();
+    const found = describe(fd).kind === "file";
     close(fd);
     return found;
   } catch {
@@ -88,7 +88,7 @@ function isFile(root: Root, path: string): boolean {
 }
 
 function bindText(root: Root, source: string, target: string, text: string): void {
-  writeFileSync(source, text, { mode: 0o644 });
+  writeSmall(source, text, 0o644);
   removeDanglingLink(root, target);
   withTarget(root, target, "file", (path) => mountBind(source, path));
   // Looked up anew: the descriptor of before is below the mount.

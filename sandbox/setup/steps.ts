@@ -1,9 +1,9 @@
 // What turns a child of init into the command: each step in its place, each with a name that a failure carries.
 // The order is security (ARCHITECTURE.md, "Set-up order"): read it from top to bottom.
-import { readlinkSync } from "node:fs";
 import type { ProgramSpec, SandboxSpec } from "../spec.ts";
 import { setUmask } from "../sys/credentials.ts";
 import { closeFrom, dupClosedOnExec, O_DIRECTORY, O_PATH, open, write } from "../sys/descriptors.ts";
+import { readLink } from "../sys/files.ts";
 import { execve, exitNow } from "../sys/process.ts";
 import { resetDispositions, unblockAllSignals } from "../sys/signals.ts";
 import type { Program } from "../sys/vfork.ts";
@@ -122,7 +122,7 @@ export function reporting(status: number, steps: () => never): never {
 /** /proc is still the host's, which shows everybody under its own numbers. */
 function reportPid(): void {
   const pid = Buffer.alloc(4);
-  pid.writeUInt32LE(Number(readlinkSync("/proc/self")), 0);
+  pid.writeUInt32LE(Number(readLink("/proc/self")), 0);
   write(statusDescriptor, pid);
 }
 

@@ -19,6 +19,8 @@ const c = {
   pread: libc("long pread(int, uint8_t*, size_t, int64_t)"),
   pwrite: libc("long pwrite(int, const uint8_t*, size_t, int64_t)"),
   fdatasync: libc("int fdatasync(int)"),
+  fsync: libc("int fsync(int)"),
+  ftruncate: libc("int ftruncate(int, int64_t)"),
   fallocate: libc("int fallocate(int, int, int64_t, int64_t)"),
 };
 
@@ -130,6 +132,16 @@ export function writeAt(fd: number, bytes: Buffer, offset: number): void {
 /** ssize_t pread(fd, into, length, offset); pread(2). Number of bytes, 0 at the end. */
 export function readAt(fd: number, into: Buffer, offset: number): number {
   return checkLong(c.pread(fd, into, into.length, offset), "pread", `descriptor ${fd}`);
+}
+
+/** int fsync(int); fsync(2). */
+export function sync(fd: number): void {
+  check(c.fsync(fd), "fsync", `descriptor ${fd}`);
+}
+
+/** int ftruncate(fd, length); ftruncate(2). */
+export function truncate(fd: number, length: number): void {
+  check(c.ftruncate(fd, length), "ftruncate", `descriptor ${fd}`);
 }
 
 /** int fdatasync(int); fdatasync(2). */

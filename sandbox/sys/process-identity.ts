@@ -2,6 +2,7 @@
 import { readFileSync } from "node:fs";
 import { close, O_DIRECTORY, O_RDONLY, open } from "./descriptors.ts";
 import { isGone } from "./errors.ts";
+import { readSmall } from "./files.ts";
 
 export interface ProcessIdentity {
   /** As the host sees it. */
@@ -13,7 +14,7 @@ export interface ProcessIdentity {
 /** Of the process with this folder of the host's /proc. null: there is none (any more). */
 export function identityIn(folder: string): ProcessIdentity | null {
   try {
-    return identityOf(readFileSync(`${folder}/stat`, "latin1"));
+    return identityOf(readSmall(`${folder}/stat`));
   } catch (error) {
     if (isGone(error)) return null;
     throw error;
@@ -31,7 +32,8 @@ function fieldsOf(stat: string): string[] {
 
 /** Whether somebody has stopped a process that is there (SIGSTOP, a debugger). */
 export function isStopped(pid: number): boolean {
-  const [state = ""] = fieldsOf(readFileSync(`/proc/${pid}/stat`, "latin1"));
+  const stat = readSmall(`/proc/${pid}/stat`);
+  const state = stat[stat.lastIndexOf(")") + 2];
   return state === "T" || state === "t";
 }
 

@@ -1,10 +1,10 @@
 // Ready-made user namespaces, each with an id range that no other live job of this host has. A range is owned by a lock
 // on one byte of a file (its first id, divided by the ids of a range), held by an open file description that only the job's init keeps: the kernel
 // gives it back however init ends, so there is no list to repair after a crash, and all servers of the host share the file.
-import { openSync, readFileSync, writeFileSync } from "node:fs";
 import { type IdRanges, idsPerJob, usualIdRanges } from "../id-ranges.ts";
 import { cloneRemnant, type Remnant, reapRemnant } from "../sys/clone.ts";
-import { close, O_CREAT, O_RDWR, open, tryLockByte } from "../sys/descriptors.ts";
+import { close, O_CREAT, O_RDONLY, O_RDWR, open, tryLockByte } from "../sys/descriptors.ts";
+import { readSmall, writeSmall } from "../sys/files.ts";
 import { CLONE_NEWUSER } from "../sys/namespaces.ts";
 
 export interface UserNamespace {
@@ -41,9 +41,9 @@ export function makeUserNamespace(uidMap: string, gidMap: string, numberInProc =
   const remnant = cloneRemnant(CLONE_NEWUSER);
   try {
     const process = `/proc/${numberInProc(remnant)}`;
-    writeFileSync(`${process}/uid_map`, uidMap);
-    writeFileSync(`${process}/gid_map`, gidMap);
-    return openSync(`${process}/ns/user`, "r");
+    writeSmall(`${process}/uid_map`, uidMap);
+    writeSmall(`${process}/gid_map`, gidMap);
+    return open(`${process}/ns/user`, O_RDONLY);
   } finally {
     reapRemnant(remnant);
   }
@@ -51,7 +51,7 @@ export function makeUserNamespace(uidMap: string, gidMap: string, numberInProc =
 
 /** Another one than its pid where the caller lives in a job's pid namespace and /proc is the host's still. */
 function numberOf({ pidfd }: Remnant): string {
-  const [, number] = /^Pid:\s*(\d+)$/m.exec(readFileSync(`/proc/self/fdinfo/${pidfd}`, "latin1")) ?? [];
+  const [, number] = /^Pid:\s*(\d+)$/m.exec(readSmall(`/proc/self/fdinfo/${pidfd}`)) ?? [];
   if (number === undefined) throw new Error("user namespace: its process died");
   return number;
 }

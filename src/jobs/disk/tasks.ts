@@ -19,6 +19,7 @@ const files = [
   ["program.json", ""],
   ["stdout", ""],
   ["stderr", ""],
+  ["pid.next", ""],
   ["state", "RUNNING\n"],
   ["exit.json.next", ""],
   ["state.next", ""],
