@@ -1,8 +1,29 @@
 // The control socket of one job (protocol.ts): a listener and the connections that were accepted on it.
 import { type Frame, FrameReader } from "../frames.ts";
-import { close, read } from "../sys/descriptors.ts";
+import { close, O_DIRECTORY, O_PATH, open, read } from "../sys/descriptors.ts";
+import { isGone } from "../sys/errors.ts";
+import { rename, unlink } from "../sys/files.ts";
 import { POLLIN, type PollSet } from "../sys/poll.ts";
 import { accept, listenOn, listenUnix } from "../sys/sockets.ts";
+
+/** The folder is named by a descriptor, since a socket's path has room for 107 bytes only. */
+function listenIn(folder: string, name: string): number {
+  const directory = open(folder, O_PATH | O_DIRECTORY);
+  try {
+    return listenUnix(`/proc/self/fd/${directory}/${name}`);
+  } finally {
+    close(directory);
+  }
+}
+
+/** Whoever has removed it already shall not cost the job its outcome. */
+export function discardSocket(path: string): void {
+  try {
+    unlink(path);
+  } catch (error) {
+    if (!isGone(error)) throw error;
+  }
+}
 
 const chunkBytes = 64 << 10;
 
@@ -22,9 +43,43 @@ export class ControlSocket {
   readonly #connections = new Set<Connection>();
   #slot = -1;
 
-  /** The folder is named by a descriptor, since a socket's path has room for 107 bytes only. */
-  constructor(folderFd: number) {
-    this.#listener = listenUnix(`/proc/self/fd/${folderFd}/control`);
+  #path: string;
+
+  private constructor(folder: string, name: string) {
+    this.#path = `${folder}/${name}`;
+    this.#listener = listenIn(folder, name);
+  }
+
+  /** For a job that is not known yet: making one takes a disk longer than giving it another name. null: it cannot be made there. */
+  static ahead(folder: string, name: string): ControlSocket | null {
+    try {
+      return new ControlSocket(folder, name);
+    } catch {
+      return null;
+    }
+  }
+
+  /** In the job folder: the one made ahead, or another where that is not on the same disk. */
+  static place(folder: string, ahead: ControlSocket | null): ControlSocket {
+    if (ahead?.moveTo(`${folder}/control`)) return ahead;
+    ahead?.discard();
+    return new ControlSocket(folder, "control");
+  }
+
+  moveTo(path: string): boolean {
+    try {
+      rename(this.#path, path);
+    } catch {
+      return false;
+    }
+    this.#path = path;
+    return true;
+  }
+
+  /** Nobody can connect any more, and its name is free. */
+  discard(): void {
+    this.close();
+    discardSocket(this.#path);
   }
 
   /** Another process may have made it: the supervisor of the job is the one that calls this. */

@@ -10,9 +10,8 @@ import { ownOomScore, type Rooms, setOomScore } from "../setup/namespaces.ts";
 import { isPlain, type NetworkKind, networkKind } from "../setup/plain.ts";
 import { StepError, step } from "../setup/step.ts";
 import { becomeCommand, enterRooms, makeRooms, separate } from "../setup/steps.ts";
-import { close, O_DIRECTORY, O_PATH, open, write } from "../sys/descriptors.ts";
-import { isGone } from "../sys/errors.ts";
-import { readLink, unlink, writeSmall } from "../sys/files.ts";
+import { close, write } from "../sys/descriptors.ts";
+import { readLink, writeSmall } from "../sys/files.ts";
 import { setsid, setUndumpable, waitFor } from "../sys/process.ts";
 import { openSignalFd } from "../sys/signals.ts";
 import { spawnWithFiles } from "../sys/vfork.ts";
@@ -56,6 +55,8 @@ class Job {
   parts: Omit<Parts, "command"> | null = null;
   command: Command | null = null;
   rooms: Rooms = [];
+  /** Of a ready-made job. */
+  ahead: ControlSocket | null = null;
 
   constructor(context: InitContext, groupName: string) {
     setUndumpable();
@@ -96,9 +97,7 @@ class Job {
   #acquire({ spec, folder, bound }: StartMessage, group: Group): Omit<Parts, "command"> {
     const { pipes, signals, server } = this.place;
     const { input, sources, terminal } = pipes.streams(spec);
-    const directory = open(folder, O_PATH | O_DIRECTORY);
-    const control = new ControlSocket(directory);
-    close(directory);
+    const control = ControlSocket.place(folder, this.ahead);
     const outputs = outputsOf(folder, spec.output, sources);
     const owner = bound ? server : -1;
     const onExec = (pid: number, startedAtMs: number) => this.#tellStarted(pid, startedAtMs);
@@ -130,6 +129,7 @@ export function runInit(context: InitContext, start: StartMessage): number {
 /** The init of a job that is made ready before its request comes. Returns its exit code. */
 export function runReadyInit(context: InitContext, slot: Slot): number {
   const job = new Job(context, slot.name);
+  job.ahead = ControlSocket.ahead(context.stage, slot.name);
   try {
     shareMemory(job, slot.network, slot.socket);
   } catch (error) {
@@ -217,7 +217,10 @@ function settle(job: Job, error: unknown): number {
   const { start, record, group } = job;
   if (start === null || record === null) {
     if (group !== null) endEverybody(group);
-    if (start === null) return 1; // there never was a request
+    if (start === null) {
+      job.ahead?.discard();
+      return 1; // there never was a request
+    }
     throw error;
   }
   const end = supervise(job, error);
@@ -229,7 +232,7 @@ function settle(job: Job, error: unknown): number {
 
 /** When it returns, no process of the job is left. Whatever fails is in the End. */
 function supervise(job: Job, error: unknown): End {
-  const { start, group, parts, command } = job;
+  const { group, parts, command } = job;
   let supervisor: Supervisor | null = null;
   try {
     if (error !== undefined || parts === null || command === null) throw error;
@@ -241,20 +244,11 @@ function supervise(job: Job, error: unknown): End {
     supervisor.noticeExec(); // somebody waits for it
     closeCommandEnds(job);
     const end = supervisor.run();
-    removeControl(start?.folder ?? "");
+    parts.control.discard();
     return end;
   } catch (failed) {
     if (group !== null) endEverybody(group);
     return failedEnd(failureOf(failed), supervisor?.startedAtMs ?? 0);
-  }
-}
-
-/** Whoever has removed it already shall not cost the job its outcome. */
-function removeControl(folder: string): void {
-  try {
-    unlink(`${folder}/control`);
-  } catch (error) {
-    if (!isGone(error)) throw error;
   }
 }
 

@@ -124,7 +124,7 @@ class Zygote {
     this.#configuration = message;
     this.#pooling = true;
     this.#rehearsalsLeft = message.rehearse ? rehearsals : 0;
-    if ((message.readyJobs ?? 0) > 0) this.#readyJobs = new ReadyJobs(message);
+    if ((message.readyJobs ?? 0) > 0) this.#readyJobs = readyJobs(message);
     const reason = forkSelfTest();
     if (reason === null) tell(MessageType.ready, { pid: process.pid, sound: this.#isSound(message) });
     else tell(MessageType.unfit, { reason });
@@ -228,6 +228,18 @@ function leaveNamespaceFolder(): void {
     detachMount("/run/netns");
   } catch (error) {
     if (!(error instanceof SyscallError)) throw error; // it is no mount point: no job has a network of its own
+  }
+}
+
+/** null: jobs are made when they are asked for, which takes longer. */
+function readyJobs(message: ConfigureMessage): ReadyJobs | null {
+  try {
+    return new ReadyJobs(message);
+  } catch (error) {
+    if (!(error instanceof SyscallError)) throw error;
+    const mend = "sysctl fs.inotify.max_user_instances, or the limit of open files, is too low";
+    writeSync(2, `podium: zygote: no jobs are made ready before they are asked for: ${error.message}; ${mend}\n`);
+    return null;
   }
 }
 

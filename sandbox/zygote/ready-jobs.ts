@@ -2,13 +2,14 @@
 // once. They end by themselves when the zygote does, whose end of their socket closes.
 import { sweepJob } from "../cgroup/placement.ts";
 import { encodeFrame } from "../frames.ts";
+import { discardSocket } from "../init/control.ts";
 import type { Slot } from "../init/ready.ts";
 import { isPlain, type NetworkKind, networkKind } from "../setup/plain.ts";
 import { close, read, write } from "../sys/descriptors.ts";
 import { POLLIN, type PollSet } from "../sys/poll.ts";
 import { waitFor } from "../sys/process.ts";
 import { socketPair } from "../sys/socketpair.ts";
-import { hostFiles, MountWatch } from "./host-files.ts";
+import { HostWatch } from "./host-watch.ts";
 import { PoolSize } from "./pool-size.ts";
 import { type ConfigureMessage, MessageType, type StartMessage } from "./protocol.ts";
 
@@ -23,8 +24,6 @@ interface ReadyJob {
   readonly pid: number;
   readonly name: string;
   readonly network: NetworkKind;
-  /** As the host was when it was begun. */
-  readonly hostFiles: Buffer;
   readonly socket: number;
   place: number;
   prepared: boolean;
@@ -40,6 +39,7 @@ interface GivenJob {
 
 export class ReadyJobs {
   readonly #plan: ConfigureMessage["cgroup"];
+  readonly #stage: string;
   readonly #sizes: Readonly<Record<NetworkKind, PoolSize>>;
   readonly #jobs = new Map<number, ReadyJob>();
   readonly #given = new Map<number, GivenJob>();
@@ -47,29 +47,30 @@ export class ReadyJobs {
   readonly #leaving = new Map<number, string>();
   /** Names of groups that could not be removed yet. */
   readonly #unswept = new Set<string>();
-  readonly #mounts = new MountWatch();
+  readonly #host = new HostWatch();
   #made = 0;
   #askedAtMs = 0;
   #restUntilMs = 0;
 
-  constructor({ cgroup, readyJobs = 0 }: ConfigureMessage) {
+  constructor({ cgroup, stage, readyJobs = 0 }: ConfigureMessage) {
     this.#plan = cgroup;
+    this.#stage = stage;
     this.#sizes = { own: new PoolSize(readyJobs, true), joined: new PoolSize(readyJobs, false) };
   }
 
   watch(set: PollSet): void {
-    this.#mounts.watch(set);
+    this.#host.watch(set);
     for (const job of this.#jobs.values()) job.place = job.prepared ? -1 : set.add(job.socket, POLLIN);
     for (const job of this.#given.values()) job.place = set.add(job.socket, POLLIN);
   }
 
-  /** Hears which are prepared. A mount that came to the host or went is not in their roots: they go. */
+  /** Hears which are prepared. What has changed on the host since is not in their roots: they go. */
   advance(set: PollSet): void {
     for (const job of this.#jobs.values()) {
       if (job.place >= 0 && set.ready(job.place) !== 0) job.prepared = read(job.socket, Buffer.alloc(1)) === 1;
     }
     for (const [pid, job] of this.#given) if (set.ready(job.place) !== 0) this.#settle(pid, job);
-    if (this.#mounts.changed(set)) this.#dismissAll();
+    if (this.#host.changed(set)) this.#dismissAll();
   }
 
   /** Hands a request over to a ready-made job. null: there is none for it. */
@@ -78,11 +79,8 @@ export class ReadyJobs {
     if (!fits(start, request)) return null;
     const network = networkKind(start.spec);
     this.#sizes[network].came(this.#askedAtMs);
-    const now = hostFiles();
     for (const job of this.#jobs.values()) {
-      if (job.network !== network || !job.prepared) continue;
-      if (!job.hostFiles.equals(now)) this.#dismiss(job);
-      else if (this.#give(job, start, request)) return job;
+      if (job.network === network && job.prepared && this.#give(job, start, request)) return job;
     }
     return null;
   }
@@ -144,13 +142,12 @@ export class ReadyJobs {
   /** Begins one; `fork` gives the pid of an init that serves the slot and calls `leave` first. */
   make(network: NetworkKind, fork: (slot: Slot, leave: () => void) => number): void {
     const name = `ready-${process.pid}-${++this.#made}`;
-    const files = hostFiles();
     const ends = this.#socketPair();
     if (ends === null) return;
     const [socket, other] = ends;
     try {
       const pid = fork({ name, socket: other, network }, () => close(socket));
-      this.#jobs.set(pid, { pid, name, network, hostFiles: files, socket, place: -1, prepared: false });
+      this.#jobs.set(pid, { pid, name, network, socket, place: -1, prepared: false });
     } catch {
       close(socket);
       this.#restUntilMs = performance.now() + pauseMs;
@@ -173,6 +170,7 @@ export class ReadyJobs {
   #sweep(name: string): void {
     try {
       sweepJob(this.#plan, name);
+      discardSocket(`${this.#stage}/${name}`);
       this.#unswept.delete(name);
     } catch {
       this.#unswept.add(name);
@@ -216,7 +214,7 @@ export class ReadyJobs {
   /** For a forked child: with a copy of a socket's end it would keep that job alive. */
   leaveToParent(): void {
     for (const { socket } of [...this.#jobs.values(), ...this.#given.values()]) close(socket);
-    this.#mounts.close();
+    this.#host.close();
   }
 
   /** Ends all of them and waits for it. */

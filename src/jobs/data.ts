@@ -5,6 +5,7 @@ import {
   constants,
   existsSync,
   mkdirSync,
+  readdirSync,
   readFileSync,
   renameSync,
   rmSync,
@@ -63,12 +64,17 @@ export function openData(folder: string): Data {
   const id = idOf(data);
   if (lockDataId(id)) {
     keepPlace(path, id);
+    clearFolder(data.stage); // what killed supervisors left, which had no job yet
     return { ...data, id };
   }
   throw new DataError(
     `${path}: another podium server uses the DATA that this is a copy of`,
     `rm ${file("id")} ${data.cgroupPlan} makes it one of its own`,
   );
+}
+
+function clearFolder(path: string): void {
+  for (const name of readdirSync(path)) rmSync(join(path, name), { recursive: true, force: true });
 }
 
 function prepare(path: string): void {
