@@ -250,7 +250,8 @@ class V1Group implements Group {
       close(this.#watch.control);
     }
     for (const folder of this.folders) removeGroup(folder, again);
-    if (this.#folderOf.cpuset !== null) removeGroup(this.#folderOf.cpuset, again);
+    const { cpuset } = this.#folderOf;
+    if (cpuset !== null && kindOf(cpuset) !== null) removeGroup(cpuset, again); // a job has one when it asked for processors
   }
 
   #number(controller: V1Controller, file: string): number {

@@ -15,7 +15,7 @@ import type { Terminal } from "./terminal.ts";
 /** `pending` at the end means that the process died before it could say anything. */
 export type Setup = "pending" | "executed" | SetupFailure;
 
-/** Small, since a fresh buffer is zeroed page by page; a longer report comes in several. */
+/** A longer report comes in several. */
 const reportChunk = 2 << 10;
 const pidBytes = 4;
 
@@ -103,7 +103,7 @@ export class Command {
   /** Reads what the set-up reported (steps.ts): the host pid, the marks, or the failed step; exec closes the socket. */
   finish(): void {
     while (this.setup === "pending") {
-      const chunk = Buffer.alloc(reportChunk);
+      const chunk = Buffer.allocUnsafe(reportChunk);
       const n = this.#read(chunk);
       if (n === null || n === 0) return this.#conclude(n === 0);
       this.#report = Buffer.concat([this.#report, chunk.subarray(0, n)]);

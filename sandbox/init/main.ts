@@ -23,7 +23,7 @@ import { appear, writeNew } from "./new-file.ts";
 import { type End, exitRecord } from "./outcome.ts";
 import { outputsOf } from "./outputs.ts";
 import { processLines } from "./processes.ts";
-import { noLimits, type Slot, waitForRequest } from "./ready.ts";
+import { makeWay, noLimits, type Slot, takePlace, type Waiting, waitForRequest } from "./ready.ts";
 import { type PreparedRecord, prepareRecord, writeRecord } from "./record.ts";
 import { Pipes } from "./streams.ts";
 import { endEverybody, type Parts, Supervisor } from "./supervisor.ts";
@@ -128,10 +128,11 @@ export function runInit(context: InitContext, start: StartMessage): number {
 
 /** The init of a job that is made ready before its request comes. Returns its exit code. */
 export function runReadyInit(context: InitContext, slot: Slot): number {
+  const usualPriority = makeWay();
   const job = new Job(context, slot.name);
   job.ahead = ControlSocket.ahead(context.stage, slot.name);
   try {
-    shareMemory(job, slot.network, slot.socket);
+    shareMemory(job, slot.network, { socket: slot.socket, usualPriority });
   } catch (error) {
     if (job.start === null) complain(`a job could not be made ready: ${(error as Error).message}`);
     return conclude(job, error);
@@ -148,12 +149,12 @@ function forkCommand(job: Job, start: StartMessage): void {
  * A plain job, whose command is made by two children in this process's memory: the first makes its namespaces and root, the
  * second hears the request where it has not come yet, does what init has to do for it, and becomes the command.
  */
-function shareMemory(job: Job, network: NetworkKind, socket: number | null = null): void {
+function shareMemory(job: Job, network: NetworkKind, waiting: Waiting | null = null): void {
   const { ground } = job;
   const rooms = inChild(() => makeRooms(ground, network));
   reuseFirstPid();
   job.command = Command.share(
-    () => begun(job, socket),
+    () => begun(job, waiting),
     (status) => (job.start === null ? null : enterRooms(ground, job.start.spec, rooms, status)),
   );
   if (job.place.oomScore !== "0") setOomScore(job.place.oomScore); // the command, while it shared this memory, has set it for both
@@ -161,12 +162,13 @@ function shareMemory(job: Job, network: NetworkKind, socket: number | null = nul
 }
 
 /** What the second child does with init's rights and descriptors. */
-function begun(job: Job, socket: number | null): boolean {
+function begun(job: Job, waiting: Waiting | null): boolean {
   step("cgroup", () => job.makeGroup().enter());
   separate();
   const processes = processLines(job.place.initPid, "self");
-  if (socket !== null) {
-    const start = waitForRequest(socket, job.place.initPid);
+  if (waiting !== null) {
+    takePlace(waiting.usualPriority);
+    const start = waitForRequest(waiting.socket, job.place.initPid);
     if (start === null) return false;
     job.begin(start);
   }

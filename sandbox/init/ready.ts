@@ -1,11 +1,13 @@
 // A ready-made job from the side of its init: everything is there but the request. It waits for one on its own socket to
 // the zygote, and ends when the zygote does. A request that it has not said to have taken when it ends is served by another.
+import { getPriority, setPriority } from "node:os";
 import { FrameReader } from "../frames.ts";
 import type { NetworkKind } from "../setup/plain.ts";
 import type { Limits } from "../spec.ts";
 import { close, read, write } from "../sys/descriptors.ts";
 import { POLLIN, PollSet } from "../sys/poll.ts";
 import { isStopped } from "../sys/process-identity.ts";
+import { mayRaisePriority } from "../sys/scheduling.ts";
 import type { StartMessage } from "../zygote/protocol.ts";
 
 /** Where a job is made ready. */
@@ -17,6 +19,12 @@ export interface Slot {
   readonly network: NetworkKind;
 }
 
+/** Where the request of a ready-made job comes, and what was its nice value before it was made. */
+export interface Waiting {
+  readonly socket: number;
+  readonly usualPriority: number;
+}
+
 /** What a group has until the request sets its limits. */
 export const noLimits: Limits = { cpus: 0, memoryBytes: 0, ioBytesPerSecond: 0, pids: 0 };
 
@@ -24,6 +32,29 @@ export const noLimits: Limits = { cpus: 0, memoryBytes: 0, ioBytesPerSecond: 0, 
 const readyByte = Buffer.from("r");
 const takenByte = Buffer.from("t");
 const requestChunk = 16 << 10;
+const pidOfInit = 1;
+
+const lowestPriority = 19;
+/** Found out once, by the zygote's rehearsals. */
+let mayComeBack: boolean | null = null;
+
+/**
+ * While a job is made ready, by init and its children: jobs under way and the zygote go first. Returns the nice value of before.
+ * A process that could not come back from there stays as it is.
+ */
+export function makeWay(): number {
+  const usual = getPriority();
+  mayComeBack ??= mayRaisePriority();
+  if (mayComeBack) setPriority(lowestPriority);
+  return usual;
+}
+
+/** In init's child, which is the command: for both, before a request can come. A command is not before the host's programs. */
+export function takePlace(usual: number): void {
+  if (mayComeBack !== true) return;
+  setPriority(pidOfInit, usual);
+  setPriority(Math.max(0, usual));
+}
 
 /** Says that it is ready, and waits. null: nobody will ever want this one, or its init is stopped and another serves the request. */
 export function waitForRequest(socket: number, init: number): StartMessage | null {

@@ -121,7 +121,7 @@ export function reporting(status: number, steps: () => never): never {
 
 /** /proc is still the host's, which shows everybody under its own numbers. */
 function reportPid(): void {
-  const pid = Buffer.alloc(4);
+  const pid = Buffer.allocUnsafe(4);
   pid.writeUInt32LE(Number(readLink("/proc/self")), 0);
   write(statusDescriptor, pid);
 }

@@ -85,7 +85,10 @@ export const MOUNT_ATTR_RDONLY = 1;
 export const MOUNT_ATTR_NOSUID = 2;
 export const MOUNT_ATTR_NODEV = 4;
 const MOUNT_ATTR_IDMAP = 0x100000;
+/** struct mount_attr: set, clr, propagation and userns_fd, 64 bits each; what is used here is in the lower half. */
 const attrBytes = 32;
+const userNamespaceAt = 24;
+const attr = Buffer.alloc(attrBytes);
 
 function setAttributes(
   fd: number,
@@ -95,9 +98,8 @@ function setAttributes(
   userNamespace: number,
   about: string,
 ): void {
-  const attr = Buffer.alloc(attrBytes);
-  attr.writeBigUInt64LE(BigInt(set), 0);
-  attr.writeBigUInt64LE(BigInt(userNamespace), 24);
+  attr.writeUInt32LE(set, 0);
+  attr.writeUInt32LE(userNamespace, userNamespaceAt);
   checkLong(c.mountSetattr(sysno.mount_setattr, fd, path, flags, attr, attrBytes), "mount_setattr", about);
 }
 

@@ -10,7 +10,16 @@ const c = {
 const RESOLVE_NO_MAGICLINKS = 0x02;
 const RESOLVE_NO_SYMLINKS = 0x04;
 const RESOLVE_IN_ROOT = 0x10;
+/** struct open_how: flags, mode and resolve, 64 bits each; all flags are in the lower half. */
 const howBytes = 24;
+const resolveAt = 16;
+const how = Buffer.alloc(howBytes);
+
+function writeHow(flags: number, resolve: number): void {
+  how.writeUInt32LE(flags | O_CLOEXEC, 0);
+  how.writeUInt32LE(resolve, resolveAt);
+}
+
 const AT_FDCWD = -100;
 
 export type Symlinks = "inside" | "refused";
@@ -20,10 +29,8 @@ export type Symlinks = "inside" | "refused";
  * `root` were `/`: neither `..` nor an absolute link leads out, whoever renames what meanwhile. `refused`: ELOOP for any link.
  */
 export function openInRoot(root: number, path: string, flags: number, symlinks: Symlinks = "inside"): number {
-  const how = Buffer.alloc(howBytes);
-  const resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS | (symlinks === "refused" ? RESOLVE_NO_SYMLINKS : 0);
-  how.writeBigUInt64LE(BigInt(flags | O_CLOEXEC), 0);
-  how.writeBigUInt64LE(BigInt(resolve), 16);
+  const links = symlinks === "refused" ? RESOLVE_NO_SYMLINKS : 0;
+  writeHow(flags, RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS | links);
   return checkLong(c.openat2(sysno.openat2, root, path, how, howBytes), "openat2", path);
 }
 
@@ -32,9 +39,7 @@ export function openInRoot(root: number, path: string, flags: number, symlinks: 
  * when somebody has put a link into it since.
  */
 export function openResolved(path: string, flags: number): number {
-  const how = Buffer.alloc(howBytes);
-  how.writeBigUInt64LE(BigInt(flags | O_CLOEXEC), 0);
-  how.writeBigUInt64LE(BigInt(RESOLVE_NO_SYMLINKS), 16);
+  writeHow(flags, RESOLVE_NO_SYMLINKS);
   return checkLong(c.openat2(sysno.openat2, AT_FDCWD, path, how, howBytes), "openat2", path);
 }
 

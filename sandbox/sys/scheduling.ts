@@ -1,4 +1,5 @@
 import { check, checkLong, libc } from "./ffi.ts";
+import { readSmall } from "./files.ts";
 import { sysno } from "./numbers.ts";
 
 const c = {
@@ -17,4 +18,16 @@ export function leaveRealTime(): void {
 /** ioprio_set(IOPRIO_WHO_PROCESS, 0, 0): no I/O class of its own, so that it follows the nice value; ioprio_set(2). */
 export function resetIoPriority(): void {
   checkLong(c.setIoPriority(sysno.ioprio_set, IOPRIO_WHO_PROCESS, 0, 0), "ioprio_set");
+}
+
+const CAP_SYS_NICE = 23;
+const lineOfCapabilities = "CapEff:";
+
+/** Whether this process may take a lower nice value than it has: CAP_SYS_NICE is in effect (proc_pid_status(5), capabilities(7)). */
+export function mayRaisePriority(): boolean {
+  const line = readSmall("/proc/self/status")
+    .split("\n")
+    .find((text) => text.startsWith(lineOfCapabilities));
+  const mask = BigInt(`0x${line?.slice(lineOfCapabilities.length).trim() ?? "0"}`);
+  return ((mask >> BigInt(CAP_SYS_NICE)) & 1n) === 1n;
 }

@@ -1,42 +1,16 @@
 // Ready-made jobs: each is used once, and nothing of them outlives their zygote.
 import { existsSync, readFileSync } from "node:fs";
-import { setTimeout as sleep } from "node:timers/promises";
+import { setImmediate } from "node:timers/promises";
 import * as assert from "uvu/assert";
-import { groupsIn } from "../../sandbox/cgroup/folder.ts";
 import { membersOf } from "../../sandbox/cgroup/placement.ts";
-import { childrenOf, living, stateOf } from "../support/processes.ts";
-import { type StartedJob, TestZygote } from "../support/sandbox.ts";
+import { childrenOf, living } from "../support/processes.ts";
+import { initsOf, isReadyMade, readyGroups, whenReady } from "../support/ready-jobs.ts";
+import { TestZygote } from "../support/sandbox.ts";
 import { requires, suite } from "../support/suite.ts";
 import { until } from "../support/until.ts";
 
 const test = suite("ready-made jobs", { testSeconds: 300 });
 const needs = requires("root", "libseccomp");
-
-function readyGroups(zygote: TestZygote): string[] {
-  return groupsIn(zygote.groupOf("", "pids").replace(/\/$/, "")).filter((name) => name.startsWith("ready-"));
-}
-
-/** The ready ones among them; what has just been forked for another purpose may be too. */
-const initsOf = childrenOf;
-
-/**
- * Waits until `count` are ready: their command's process has moved into the group, and for a while neither it, nor its init,
- * nor the zygote had anything to do. On a busy machine who has something to do waits for a processor, and does not sleep.
- */
-async function whenReady(zygote: TestZygote, count: number): Promise<void> {
-  const commands = () => readyGroups(zygote).flatMap((name) => membersOf(zygote.groupOf(name, "pids")));
-  const asleep = (pid: number) => stateOf(pid) === "S";
-  let since = performance.now();
-  await until(`${count} ready-made jobs`, async () => {
-    const { pid } = zygote.client;
-    const atRest = commands().length >= count && [pid, ...initsOf(pid), ...commands()].every(asleep);
-    if (!atRest) since = performance.now();
-    await sleep(5);
-    return performance.now() - since > 200;
-  });
-}
-
-const isReadyMade = ({ group }: StartedJob) => group.startsWith("ready-");
 
 test("a plain job takes a ready one, each one once, and the place is filled again", needs, async () => {
   await using zygote = await TestZygote.open({ readyJobs: 4 });
@@ -134,6 +108,39 @@ test("one that has died is replaced and never handed out", needs, async () => {
   await whenReady(zygote, 2);
   const left = () => readyGroups(zygote).filter((name) => dead.slice(0, 2).includes(name));
   await until("its group is gone, also that of a killed init", () => left().length === 0);
+});
+
+/** Field 19 of proc_pid_stat(5); null: it has ended. */
+function niceOf(pid: number): number | null {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, "latin1");
+    return Number(stat.slice(stat.lastIndexOf(")") + 2).split(" ")[16]);
+  } catch {
+    return null;
+  }
+}
+
+test("they are made at the lowest priority, and wait and run at the usual one", needs, async () => {
+  await using zygote = await TestZygote.open({ readyJobs: 4 });
+  const { pid } = zygote.client;
+  let seen = false;
+  const look = () => {
+    for (const init of initsOf(pid)) seen ||= niceOf(init) === 19;
+    return seen;
+  };
+  // One is being made for some milliseconds, again and again: each that is used is replaced.
+  await until("an init that makes a job ready lets others go first", async () => {
+    const job = await zygote.start({ argv: ["true"] });
+    await job.finished;
+    for (const from = performance.now(); performance.now() - from < 100 && !look(); ) await setImmediate();
+    return seen;
+  });
+  await whenReady(zygote, 2);
+  const waiting = readyGroups(zygote).flatMap((name) => membersOf(zygote.groupOf(name, "pids")));
+  for (const each of [...initsOf(pid), ...waiting]) assert.is(niceOf(each), niceOf(pid));
+  const job = await zygote.start({ argv: ["nice"] });
+  assert.ok(isReadyMade(job));
+  assert.is((await job.finished).stdout, "0\n");
 });
 
 test("a killed zygote leaves no ready init, process or group", needs, async () => {
