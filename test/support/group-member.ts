@@ -1,4 +1,4 @@
-// Becomes a member of a control group, then the command: node --single-threaded --v8-pool-size=0 group-member.js
+// Becomes a member of a control group, then the command: node --single-threaded --v8-pool-size=0 --no-minor-gc-task group-member.js
 // PLAN NAME PROGRAM [ARG...], where PLAN is the placement as JSON. Ends with 99 when it cannot.
 import { openGroup } from "../../sandbox/cgroup/create.ts";
 import type { CgroupPlan } from "../../sandbox/cgroup/group.ts";
