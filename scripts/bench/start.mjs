@@ -53,8 +53,13 @@ function emptyCall(server) {
   return { name: "empty call over mTLS", run };
 }
 
+/** The same job in one call, its output included. */
+function oneCall({ runInOneCall: run }) {
+  return { name: "podium over mTLS, in one call (Run)", run };
+}
+
 /** The ratios that have bars, of one mode. */
-function ratiosOf(mode, median, { server, alone, bottom, empty }) {
+function ratiosOf(mode, median, { server, single, alone, bottom, empty }) {
   const bwrap = median("bwrap --unshare-all true");
   const answered = median(`${server.name}: exec'd`) - median(empty.name);
   const lines = [];
@@ -68,6 +73,7 @@ function ratiosOf(mode, median, { server, alone, bottom, empty }) {
   return [
     ...lines,
     line("start", `Start to outcome over mTLS to bwrap, ${mode}`, over, { bar: 1 }),
+    line("start", `the same in one call, with its output, ${mode}`, ratio(median(single.name), bwrap), { bar: 1 }),
     line("start", `zygote, start to reaped to bwrap, ${mode}`, reaped, { bar: 2 }),
   ];
 }
@@ -76,16 +82,16 @@ function ratiosOf(mode, median, { server, alone, bottom, empty }) {
 export async function start({ folder, server, peers }) {
   const alone = await zygote(folder);
   const bottom = await floor(folder);
-  const empty = emptyCall(server);
+  const [empty, single] = [emptyCall(server), oneCall(server)];
   try {
     await sleep(settleMs);
-    const all = [bottom, ...peers, alone, server, empty].filter(({ run }) => run !== null);
+    const all = [bottom, ...peers, alone, server, single, empty].filter(({ run }) => run !== null);
     for (let i = 0; i < warmUps; i++) for (const one of all) if (!one.slow) await one.run();
     const [rows, lines] = [[], []];
     for (const mode of modes) {
       rows.push(...rowsOf(mode, await measure(mode, all)));
       const median = (name) => rows.find((row) => row.mode === mode.name && row.name === name)?.median;
-      lines.push(...ratiosOf(mode.name, median, { server, alone, bottom, empty }));
+      lines.push(...ratiosOf(mode.name, median, { server, single, alone, bottom, empty }));
     }
     const missing = bottom.run === null ? [`${bottom.name}: does not run on this host; see above`] : [];
     return { rows, lines, missing };

@@ -53,7 +53,7 @@ export async function updateJob(podium: Podium, request: UpdateRequest, signal?:
   return told(job);
 }
 
-function told(job: JobInfo | undefined): JobInfo {
+export function told(job: JobInfo | undefined): JobInfo {
   if (job !== undefined) return job;
   throw new CallFailure("UNKNOWN", "the server tells too little: it serves RFD 0 alone, or is not podium");
 }

@@ -1,5 +1,5 @@
 // The output of a job: what there is, or all of it as it comes.
-import { type LogRequest, LogRequest as LogRequestMessage, LogStream } from "../gen/podium.ts";
+import { type LogRequest, LogRequest as LogRequestMessage, LogStream, type LogSuccess } from "../gen/podium.ts";
 import { serverStream } from "./call.ts";
 import { successOf } from "./call-failure.ts";
 import type { Podium } from "./connect.ts";
@@ -59,7 +59,15 @@ export async function* followLogs(
   selection: LogSelection = {},
   signal?: AbortSignal,
 ): AsyncGenerator<LogPiece, void, undefined> {
-  const place = new Place(id, selection);
+  yield* followFrom(podium, new Place(id, selection), signal);
+}
+
+/** The same from where a reader is. */
+export async function* followFrom(
+  podium: Podium,
+  place: Place,
+  signal?: AbortSignal,
+): AsyncGenerator<LogPiece, void, undefined> {
   const patience = new Patience(podium);
   for (;;) {
     try {
@@ -76,13 +84,13 @@ export async function* followLogs(
 }
 
 /** Where a reader is in each stream: the request that goes on there. */
-class Place {
+export class Place {
   readonly #id: bigint;
   readonly #selection: LogSelection;
   readonly #askedAt = performance.now();
   #next: Partial<Record<StreamName, bigint>>;
 
-  constructor(id: bigint, selection: LogSelection) {
+  constructor(id: bigint, selection: LogSelection = {}) {
     const { tailLines, since, offset = 0n } = selection;
     this.#id = id;
     this.#selection = selection;
@@ -112,10 +120,13 @@ function tells({ bytes, gap }: LogPiece): boolean {
 
 async function* pieces(podium: Podium, request: LogRequest, signal?: AbortSignal): AsyncGenerator<LogPiece> {
   for await (const { response } of serverStream(podium, logMethod, request, signal)) {
-    const { stdout, stderr, offset, gap, time, stream: wireStream } = successOf(response);
-    const stream = stderr.length > 0 || wireStream === LogStream.STDERR ? "stderr" : "stdout";
-    yield { stream, offset, bytes: stream === "stdout" ? stdout : stderr, gap, time };
+    yield pieceOf(successOf(response));
   }
+}
+
+export function pieceOf({ stdout, stderr, offset, gap, time, stream: wireStream }: LogSuccess): LogPiece {
+  const stream = stderr.length > 0 || wireStream === LogStream.STDERR ? "stderr" : "stdout";
+  return { stream, offset, bytes: stream === "stdout" ? stdout : stderr, gap, time };
 }
 
 const wireStreams = { stdout: LogStream.STDOUT, stderr: LogStream.STDERR } as const;

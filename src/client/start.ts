@@ -6,7 +6,7 @@ import { type Podium, whetherItStood } from "./connect.ts";
 import { Patience } from "./resume.ts";
 
 /** The request with an id of its own, so that asking again cannot start a second job. */
-function repeatable(request: StartRequest): StartRequest {
+export function repeatable(request: StartRequest): StartRequest {
   return request.requestId === "" ? { ...request, requestId: randomUUID() } : request;
 }
 

@@ -1206,6 +1206,32 @@ export interface ListResponse {
   job: JobInfo | undefined;
 }
 
+/** What to start and to follow to its end. */
+export interface RunRequest {
+  /** What to start. Required. */
+  start:
+    | StartRequest
+    | undefined;
+  /** Send no output. Default: send it. */
+  noOutput: boolean;
+}
+
+/** One thing that a job has come to. */
+export interface RunResponse {
+  /** Exactly one is set. */
+  event:
+    | //
+    /** A piece of its output. */
+    { $case: "output"; value: LogSuccess }
+    | //
+    /** Whether it runs. The first message. */
+    { $case: "started"; value: StartResponse }
+    | //
+    /** The job, its outcome set. The last message. */
+    { $case: "ended"; value: JobInfo }
+    | undefined;
+}
+
 /** Which job to wait for. */
 export interface WaitRequest {
   /** The job. */
@@ -5631,6 +5657,173 @@ export const ListResponse: MessageFns<ListResponse> = {
   },
 };
 
+function createBaseRunRequest(): RunRequest {
+  return { start: undefined, noOutput: false };
+}
+
+export const RunRequest: MessageFns<RunRequest> = {
+  encode(message: RunRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.start !== undefined) {
+      StartRequest.encode(message.start, writer.uint32(10).fork()).join();
+    }
+    if (message.noOutput !== false) {
+      writer.uint32(16).bool(message.noOutput);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): RunRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseRunRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.start = StartRequest.decode(reader, reader.uint32());
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.noOutput = reader.bool();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create<I extends Exact<DeepPartial<RunRequest>, I>>(base?: I): RunRequest {
+    return RunRequest.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<RunRequest>, I>>(object: I): RunRequest {
+    const message = createBaseRunRequest();
+    message.start = (object.start !== undefined && object.start !== null)
+      ? StartRequest.fromPartial(object.start)
+      : undefined;
+    message.noOutput = object.noOutput ?? false;
+    return message;
+  },
+};
+
+function createBaseRunResponse(): RunResponse {
+  return { event: undefined };
+}
+
+export const RunResponse: MessageFns<RunResponse> = {
+  encode(message: RunResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    switch (message.event?.$case) {
+      case "output":
+        LogSuccess.encode(message.event.value, writer.uint32(10).fork()).join();
+        break;
+      case "started":
+        StartResponse.encode(message.event.value, writer.uint32(18).fork()).join();
+        break;
+      case "ended":
+        JobInfo.encode(message.event.value, writer.uint32(26).fork()).join();
+        break;
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): RunResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseRunResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.event = { $case: "output", value: LogSuccess.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.event = { $case: "started", value: StartResponse.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.event = { $case: "ended", value: JobInfo.decode(reader, reader.uint32()) };
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create<I extends Exact<DeepPartial<RunResponse>, I>>(base?: I): RunResponse {
+    return RunResponse.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<RunResponse>, I>>(object: I): RunResponse {
+    const message = createBaseRunResponse();
+    switch (object.event?.$case) {
+      case "output": {
+        if (object.event?.value !== undefined && object.event?.value !== null) {
+          message.event = { $case: "output", value: LogSuccess.fromPartial(object.event.value) };
+        }
+        break;
+      }
+      case "started": {
+        if (object.event?.value !== undefined && object.event?.value !== null) {
+          message.event = { $case: "started", value: StartResponse.fromPartial(object.event.value) };
+        }
+        break;
+      }
+      case "ended": {
+        if (object.event?.value !== undefined && object.event?.value !== null) {
+          message.event = { $case: "ended", value: JobInfo.fromPartial(object.event.value) };
+        }
+        break;
+      }
+    }
+    return message;
+  },
+};
+
 function createBaseWaitRequest(): WaitRequest {
   return { id: 0n };
 }
@@ -9085,6 +9278,21 @@ export const JobsService = {
     responseDeserialize: (value: Buffer): ListResponse => ListResponse.decode(value),
   },
   /**
+   * Starts a job, streams its output and tells its end: Start, Log and Wait in one call, which spares a client their round
+   * trips. The first message is what Start answers; a failure is the only one. Then come the pieces of both streams, as Log
+   * sends them from their beginning, and last the job at its end. The job does not notice when the call ends before: Start with the
+   * same request id tells its id, Log and Wait go on with it.
+   */
+  run: {
+    path: "/podium.Jobs/Run" as const,
+    requestStream: false as const,
+    responseStream: true as const,
+    requestSerialize: (value: RunRequest): Buffer => Buffer.from(RunRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): RunRequest => RunRequest.decode(value),
+    responseSerialize: (value: RunResponse): Buffer => Buffer.from(RunResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): RunResponse => RunResponse.decode(value),
+  },
+  /**
    * Answers when the job has ended; at once if it has. May take as long as the job: set a deadline or cancel at will,
    * the job does not notice.
    */
@@ -9139,6 +9347,13 @@ export interface JobsServer extends UntypedServiceImplementation {
   /** Streams the caller's jobs (an admin's and a viewer's: everybody's) in the order of their ids, one per message. */
   list: handleServerStreamingCall<ListRequest, ListResponse>;
   /**
+   * Starts a job, streams its output and tells its end: Start, Log and Wait in one call, which spares a client their round
+   * trips. The first message is what Start answers; a failure is the only one. Then come the pieces of both streams, as Log
+   * sends them from their beginning, and last the job at its end. The job does not notice when the call ends before: Start with the
+   * same request id tells its id, Log and Wait go on with it.
+   */
+  run: handleServerStreamingCall<RunRequest, RunResponse>;
+  /**
    * Answers when the job has ended; at once if it has. May take as long as the job: set a deadline or cancel at will,
    * the job does not notice.
    */
@@ -9161,6 +9376,14 @@ export interface JobsClient extends Client {
   /** Streams the caller's jobs (an admin's and a viewer's: everybody's) in the order of their ids, one per message. */
   list(request: ListRequest, options?: Partial<CallOptions>): ClientReadableStream<ListResponse>;
   list(request: ListRequest, metadata?: Metadata, options?: Partial<CallOptions>): ClientReadableStream<ListResponse>;
+  /**
+   * Starts a job, streams its output and tells its end: Start, Log and Wait in one call, which spares a client their round
+   * trips. The first message is what Start answers; a failure is the only one. Then come the pieces of both streams, as Log
+   * sends them from their beginning, and last the job at its end. The job does not notice when the call ends before: Start with the
+   * same request id tells its id, Log and Wait go on with it.
+   */
+  run(request: RunRequest, options?: Partial<CallOptions>): ClientReadableStream<RunResponse>;
+  run(request: RunRequest, metadata?: Metadata, options?: Partial<CallOptions>): ClientReadableStream<RunResponse>;
   /**
    * Answers when the job has ended; at once if it has. May take as long as the job: set a deadline or cancel at will,
    * the job does not notice.

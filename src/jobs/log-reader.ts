@@ -1,6 +1,6 @@
 // Reads the output of a job from any offset, both streams in the order in which they were written, and follows it to the end
 // without polling: the kernel tells when a file has grown (inotify), the job tells when it is over.
-import { type FSWatcher, watch } from "node:fs";
+import { type FSWatcher, statSync, watch } from "node:fs";
 import { join } from "node:path";
 import { type StreamName, streams } from "./folder.ts";
 import { type IndexRecord, LogIndexReader, logIndexName } from "./log-index.ts";
@@ -24,6 +24,11 @@ export interface LogRange {
   readonly untilMs?: number;
   /** Each piece is of one time, and has it. */
   readonly timed?: boolean;
+}
+
+/** Whether a job has written anything so far. */
+export function hasOutput(folder: string): boolean {
+  return streams.some((stream) => statSync(join(folder, stream)).size > 0);
 }
 
 /** Wakes whoever waits, also when the wake-up came before the wait. */

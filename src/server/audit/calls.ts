@@ -17,7 +17,7 @@ import type { AuditLog } from "./log.ts";
 const decidedAfterMs = 250;
 /** What goes on while no line can be written: Start answers for itself, the others read or end something. */
 const goesOn =
-  /^(Starter\/Start|Status\/Status|Logger\/.*|Stopper\/Stop|Jobs\/(List|Wait|Remove|Stats)|Network\/Netcheck|Info\/Info|grpc\.health\..*)$/;
+  /^(Starter\/Start|Jobs\/Run|Status\/Status|Logger\/.*|Stopper\/Stop|Jobs\/(List|Wait|Remove|Stats)|Network\/Netcheck|Info\/Info|grpc\.health\..*)$/;
 /** The calls of Start's requests that are being served, for those that know more than the messages say. */
 const served = new WeakMap<object, AuditedCall>();
 
@@ -30,7 +30,8 @@ export function auditAccepted(request: object, job: number): void {
   served.get(request)?.decided("allowed", "", job);
 }
 
-const startName = "Starter/Start";
+/** They answer when the command runs, or has failed to. */
+const starts: readonly string[] = ["Starter/Start", "Jobs/Run"];
 
 class AuditedCall extends ForwardedCall {
   readonly #audit: AuditLog;
@@ -46,7 +47,7 @@ class AuditedCall extends ForwardedCall {
     this.#name = path.replace(/^\/(podium\.)?/, "");
     this.#peer = peer;
     const decide = () => this.decided("allowed");
-    this.#timer = this.#name === startName ? null : setTimeout(decide, decidedAfterMs).unref();
+    this.#timer = starts.includes(this.#name) ? null : setTimeout(decide, decidedAfterMs).unref();
   }
 
   override start(listener: Listener): void {
@@ -90,13 +91,15 @@ class AuditedCall extends ForwardedCall {
   }
 
   asked(message: object): void {
-    if (this.#name === startName) served.set(message, this);
+    if (starts.includes(this.#name)) served.set(startOf(message), this);
     this.#job ??= jobOf(message) ?? jobOf(openingOf(message));
   }
 
   /** In-band failures are refusals too. */
   answered(message: object): void {
-    const { response } = message as { response?: { $case: string; value: { id?: bigint; msg?: string } } };
+    const { response } = startedOf(message) as {
+      response?: { $case: string; value: { id?: bigint; msg?: string } };
+    };
     if (response?.$case === "failure") this.decided("refused", response.value.msg);
     else if (this.#job === null && response?.$case === "success") this.#job = jobOf(response.value);
   }
@@ -114,6 +117,18 @@ class AuditedCall extends ForwardedCall {
     const who = { user, serial, fingerprint, peer: this.#peer.address };
     this.#audit.write({ ...who, call: this.#name, job, decision, reason });
   }
+}
+
+/** What a RunRequest starts; else the message is what. */
+function startOf(message: object): object {
+  const { start } = message as { start?: unknown };
+  return typeof start === "object" && start !== null ? start : message;
+}
+
+/** What the first message of Run has from Start. */
+function startedOf(message: object): object {
+  const { event } = message as { event?: { $case: string; value: object } };
+  return event?.$case === "started" ? event.value : message;
 }
 
 /** The first message of a stream that is opened by one. */

@@ -5,6 +5,8 @@ import {
   type ListResponse,
   type RemoveRequest,
   type RemoveResponse,
+  type RunRequest,
+  type RunResponse,
   type StatsRequest,
   type StatsResponse,
   type UpdateRequest,
@@ -16,6 +18,7 @@ import type { Abortable } from "../../jobs/abortable.ts";
 import type { Caller, Jobs } from "../../jobs/jobs.ts";
 import { type CallContext, type Send, streaming, unary } from "../calls.ts";
 import { jobInfo } from "../wire.ts";
+import { run } from "./run.ts";
 import { stats } from "./stats.ts";
 import { update } from "./update.ts";
 
@@ -23,6 +26,9 @@ export function jobsService(jobs: Jobs, context: CallContext): JobsServer {
   return {
     list: streaming(context, "List", (caller, request: ListRequest, send: Send<ListResponse>) =>
       list(jobs, caller, request, send),
+    ),
+    run: streaming(context, "Run", (caller, request: RunRequest, send: Send<RunResponse>, signal) =>
+      run(jobs, context, caller, request, send, signal),
     ),
     wait: unary(context, "Wait", (caller, request: WaitRequest, end) => wait(jobs, caller, request, end)),
     remove: unary(context, "Remove", (caller, { id }: RemoveRequest): RemoveResponse => {

@@ -1,5 +1,6 @@
 import type { LoggerServer, LogRequest, LogResponse } from "../../gen/podium.ts";
 import type { StreamName } from "../../jobs/folder.ts";
+import type { Job } from "../../jobs/job.ts";
 import type { Caller, Jobs } from "../../jobs/jobs.ts";
 import { type LogPiece, type LogRange, readLog } from "../../jobs/log-reader.ts";
 import { type CallContext, type Send, streaming } from "../calls.ts";
@@ -30,16 +31,21 @@ async function log(
     const job = jobs.find(caller, request.id);
     const { range, tellsStart } = await logRangeOf(job, request);
     if (tellsStart && !(await sendPieces(messages, job.id, beginnings(range)))) return;
-    for await (const pieces of readLog(job.folder, range, job.ended(signal), signal)) {
-      if (!(await sendPieces(messages, job.id, pieces))) return;
-    }
-    await messages.written();
+    await sendLog(messages, job, range, signal);
   } catch (error) {
     await messages.written();
     const value = inBand(error, request.id);
     if (value === null) throw error;
     await send({ response: { $case: "failure", value } });
   }
+}
+
+/** Resolves at the end of what is wanted, all of it written, or when the client has gone. */
+export async function sendLog(messages: FramedMessages, job: Job, range: LogRange, signal: AbortSignal): Promise<void> {
+  for await (const pieces of readLog(job.folder, range, job.ended(signal), signal)) {
+    if (!(await sendPieces(messages, job.id, pieces))) return;
+  }
+  await messages.written();
 }
 
 /** Where each stream begins, which the client cannot know. */

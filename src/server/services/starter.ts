@@ -16,9 +16,10 @@ export function starter(jobs: Jobs, context: CallContext): StarterServer {
   };
 }
 
-async function start(
+/** What Start answers. Throws where the request is refused before there is a job. */
+export async function start(
   jobs: Jobs,
-  { audit }: CallContext,
+  { audit }: Pick<CallContext, "audit">,
   caller: Caller,
   request: StartRequest,
   aborted: Abortable,
