@@ -30,13 +30,19 @@ export function placeStdio({ stdio, spec, idBase }: Descent): void {
 const usualOpenFiles = 1024n;
 
 /**
- * Node raises the soft RLIMIT_NOFILE to the hard one: back to the usual 1024. RLIMIT_CORE 1 is the one value with which
- * neither a core file is written nor a `core_pattern` pipe handler of the host started (core(5)). What the service manager
- * lets the server do with priorities is not for jobs.
+ * Node raises the soft RLIMIT_NOFILE to the hard one: back to the usual 1024. Only once what the process was forked with is closed:
+ * beside a thousand running jobs that is more, and nothing could be opened any more.
  */
-export function resetLimits(): void {
+export function limitOpenFiles(): void {
   const { hard } = getRlimit(RLIMIT_NOFILE);
   setRlimit(RLIMIT_NOFILE, { soft: hard < usualOpenFiles ? hard : usualOpenFiles, hard });
+}
+
+/**
+ * RLIMIT_CORE 1 is the one value with which neither a core file is written nor a `core_pattern` pipe handler of the host started
+ * (core(5)). What the service manager lets the server do with priorities is not for jobs.
+ */
+export function resetLimits(): void {
   setRlimit(RLIMIT_CORE, { soft: 1n, hard: 1n });
   for (const priority of [RLIMIT_NICE, RLIMIT_RTPRIO]) setRlimit(priority, { soft: 0n, hard: 0n });
 }

@@ -22,7 +22,14 @@ import {
 import { type NetworkKind, networkKind } from "./plain.ts";
 import { execRefusal, findProgram } from "./program.ts";
 import { buildRoot, closeRoot, enterRoot, furnishRoot } from "./root.ts";
-import { leaveSessionKeyring, placeStdio, resetLimits, resetScheduling, startSession } from "./session.ts";
+import {
+  leaveSessionKeyring,
+  limitOpenFiles,
+  placeStdio,
+  resetLimits,
+  resetScheduling,
+  startSession,
+} from "./session.ts";
 import { Refusal, StepError, step } from "./step.ts";
 import { takeTerminal } from "./terminal.ts";
 
@@ -135,6 +142,7 @@ export function becomeUnprivileged(context: Descent): void {
   // From here on paths of the request are looked up: with no capability but the job's, and no descriptor of the host to go
   // through, as in `--cwd /proc/self/fd/7` (CVE-2024-21626).
   step("descriptors", () => closeFrom(statusDescriptor + 1));
+  step("rlimits", limitOpenFiles);
   step("capabilities", () => setPrivileges(context.spec));
   step("terminal", () => takeTerminal(context));
   step("cwd", () => enterWorkingDirectory(context.spec.cwd));

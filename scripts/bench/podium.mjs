@@ -52,7 +52,8 @@ function checkRecord(folder) {
 /** A real `podium serve`, one client, and what one does with them. */
 export async function server() {
   const { TestServer } = await built("test/support/server.js");
-  const { StartRequest, InfoService } = await built("src/gen/podium.js");
+  const { StartRequest } = await built("src/gen/podium.js");
+  const { HealthService } = await built("src/gen/health.js");
   const { startJob } = await built("src/client/start.js");
   const { waitForJob } = await built("src/client/jobs.js");
   const { runJob } = await built("src/client/run-job.js");
@@ -85,6 +86,6 @@ export async function server() {
     podium[Symbol.dispose]();
     await host[Symbol.asyncDispose]();
   };
-  const call = () => unary(podium, InfoService.info, {});
+  const call = () => unary(podium, HealthService.check, { service: "" });
   return { name: "podium over mTLS, Start to outcome", host, podium, start, wait, call, run, runInOneCall, close };
 }

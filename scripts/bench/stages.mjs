@@ -13,14 +13,10 @@ const settleMs = 1500;
 
 /** In the order in which a job goes through them: who, the call that ends the stage, and what lies before it. */
 const landmarks = [
-  [
-    "command",
-    "poll ->",
-    "the zygote reads the request, looks at the host's shared files and hands it over; the process wakes up",
-  ],
+  ["command", "poll ->", "the zygote reads the request and hands it over; the process wakes up"],
   ["command", "pwrite64(", "request parsed, the space for exit.json and state opened"],
-  ["command", "bind(", "space set aside, limits written"],
-  ["command", "unshare(", "control socket and log files opened, who is who written"],
+  ["command", "rename(", "space set aside, limits written"],
+  ["command", "unshare(", "control socket put in its place, log files opened, who is who written"],
   ["command", "setns(", "descriptors of its own, pid said"],
   ["command", "sethostname(", "namespaces entered"],
   ["command", "fchown(", "accounts, names, HOME, the root read-only"],

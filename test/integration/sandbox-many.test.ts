@@ -2,7 +2,7 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import * as assert from "uvu/assert";
-import { runSandbox, TestZygote } from "../support/sandbox.ts";
+import { runSandbox, type StartedJob, TestZygote } from "../support/sandbox.ts";
 import { requires, suite } from "../support/suite.ts";
 import { until } from "../support/until.ts";
 
@@ -50,6 +50,21 @@ test(
     assert.ok(after.residentKib - before.residentKib < 8 * 1024, growth);
   },
 );
+
+test("1,100 run at once, and others start and end beside them as ever", needs, async () => {
+  await using zygote = await TestZygote.open({ readyJobs: 8 });
+  const running: StartedJob[] = [];
+  await runMany(1100, 16, async () => {
+    running.push(await zygote.start({ argv: ["sleep", "1000"] }));
+  });
+  for (const request of [{}, { memoryBytes: 16 << 20 }]) {
+    const { record, stdout } = await zygote.run("ulimit -n; exit 4", request); // made in init's memory, and forked
+    assert.equal([record.message, stdout], ["exited with code 4", "1024\n"]);
+  }
+  await runMany(running.length, 16, async (n) => {
+    assert.is((await running[n]?.kill())?.record.cause, "STOPPED");
+  });
+});
 
 test("64 at once from one zygote, each with its own output, code and limits", needs, async () => {
   await using zygote = await TestZygote.open();
