@@ -6,6 +6,7 @@ import { StepError } from "../setup/step.ts";
 import { read, write } from "../sys/descriptors.ts";
 import { POLLIN, POLLOUT, PollSet } from "../sys/poll.ts";
 import { exitNow, exitOf, fork, setUndumpable, waitFor } from "../sys/process.ts";
+import { postFirstTask } from "../sys/v8-tasks.ts";
 import { landingOf, topOf } from "../tree/landing.ts";
 import { openFolder, packTree } from "../tree/pack.ts";
 import { coalesced } from "../tree/pieces.ts";
@@ -92,6 +93,7 @@ function told(body: () => CopyDone | null): number {
 }
 
 function main(): never {
+  postFirstTask();
   setUndumpable();
   const request = JSON.parse(process.argv[2] ?? "") as CopyRequest;
   const code = told(() => {

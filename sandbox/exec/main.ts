@@ -7,6 +7,7 @@ import { joinPidNamespace, openTarget, type Target } from "../setup/join.ts";
 import { StepError, step } from "../setup/step.ts";
 import { close, read, setNonBlocking, write } from "../sys/descriptors.ts";
 import { exitNow, setUndumpable } from "../sys/process.ts";
+import { postFirstTask } from "../sys/v8-tasks.ts";
 import { lookUpUser } from "./account.ts";
 import { becomeFurtherCommand } from "./command.ts";
 import { AskType, type ExecRequest, TellType } from "./protocol.ts";
@@ -51,6 +52,7 @@ function open(asked: ExecRequest, frames: FrameReader): Relay {
 }
 
 function main(): never {
+  postFirstTask();
   setUndumpable();
   const frames = new FrameReader();
   const request = receiveRequest(frames);

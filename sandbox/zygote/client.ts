@@ -53,8 +53,7 @@ export const idLocks = "/run/podium/ids";
 /**
  * V8 and libuv must make no threads (DESIGN: fork copies only the calling one). The rest makes forks cheap, since each child
  * starts with what the zygote has done (docs/performance.md): compile everything at once and keep it; note types and shapes
- * from the first call on; make no machine code, which no child lives long enough to gain from. No task for a collection either:
- * nothing would ever run it, and posting one ends a child whose descriptors are closed (uv_async_send aborts).
+ * from the first call on; make no machine code, which no child lives long enough to gain from.
  */
 export const nodeFlags = [
   "--single-threaded",
@@ -64,7 +63,6 @@ export const nodeFlags = [
   "--no-opt",
   "--no-lazy-feedback-allocation",
   "--no-sparkplug",
-  "--no-minor-gc-task",
 ];
 /**
  * Node's own program text on huge pages: 25 ms once, and a child need not take a page fault for each piece of it. V8 then

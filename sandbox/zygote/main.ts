@@ -17,6 +17,7 @@ import { CLONE_NEWNET, CLONE_NEWNS, CLONE_NEWPID, setns, unshare } from "../sys/
 import { POLLIN, PollSet } from "../sys/poll.ts";
 import { exitNow, fork, kill, setUndumpable, waitFor } from "../sys/process.ts";
 import { blockAllSignals } from "../sys/signals.ts";
+import { postFirstTask } from "../sys/v8-tasks.ts";
 import { readBody } from "./messages.ts";
 import { type ConfigureMessage, MessageType, type StartMessage } from "./protocol.ts";
 import { ReadyJobs } from "./ready-jobs.ts";
@@ -250,6 +251,7 @@ function tell(type: number, body: unknown): void {
 function main(): never {
   try {
     process.title = "podium zygote";
+    postFirstTask();
     setUndumpable();
     blockAllSignals();
     return new Zygote().serve();

@@ -42,7 +42,7 @@ function place(tag: string) {
 
 /** The command of a process that enters the group itself, then runs the shell line. */
 function inside(plan: CgroupPlan, name: string, line: string): [string, string[]] {
-  const node = ["--single-threaded", "--v8-pool-size=0", "--no-minor-gc-task", member]; // nodeFlags says why
+  const node = ["--single-threaded", "--v8-pool-size=0", member];
   return [process.execPath, [...node, JSON.stringify(plan), name, "/bin/sh", "-c", line]];
 }
 
