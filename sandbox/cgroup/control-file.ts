@@ -1,7 +1,8 @@
 // Reading and writing the files of a group. O_WRONLY without O_CREAT: with O_CREAT the kernel answers EACCES for a
 // file that a group does not have, and a write-only file such as cgroup.kill cannot be opened for reading too.
 // A job's end reads a dozen of them: through libc, which takes a quarter of the time of node:fs.
-import { close, O_RDONLY, O_WRONLY, open, readAt, writeAt } from "../sys/descriptors.ts";
+import { close, O_WRONLY, open, readAt, writeAt } from "../sys/descriptors.ts";
+import { readSmall } from "../sys/files.ts";
 import { CgroupError, reasonOf } from "./errors.ts";
 
 /** All files read here are one page at most. */
@@ -37,12 +38,7 @@ export function writeControlIfThere(folder: string, file: string, value: string)
 export function readControl(folder: string, file: string): string {
   const path = `${folder}/${file}`;
   try {
-    const fd = open(path, O_RDONLY);
-    try {
-      return readControlDescriptor(fd);
-    } finally {
-      close(fd);
-    }
+    return readSmall(path);
   } catch (error) {
     throw new CgroupError(`cannot read ${path}: ${reasonOf(error)}`, error);
   }

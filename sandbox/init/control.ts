@@ -42,7 +42,6 @@ export class ControlSocket {
   readonly #chunk = Buffer.allocUnsafe(chunkBytes);
   readonly #connections = new Set<Connection>();
   #slot = -1;
-
   #path: string;
 
   private constructor(folder: string, name: string) {

@@ -1,9 +1,8 @@
 // Descriptors that travel from process to process over a Unix socket (unix(7), SCM_RIGHTS).
 import { constants } from "node:os";
-import { check, checkLong, errno, libc } from "./ffi.ts";
+import { checkLong, errno, libc } from "./ffi.ts";
 
 const c = {
-  socketpair: libc("int socketpair(int, int, int, uint8_t*)"),
   malloc: libc("uintptr_t malloc(size_t)"),
   free: libc("void free(uintptr_t)"),
   put: libc("uintptr_t memcpy(uintptr_t, const uint8_t*, size_t)"),
@@ -12,22 +11,10 @@ const c = {
   recvmsg: libc("long recvmsg(int, uintptr_t, int)"),
 };
 
-const AF_UNIX = 1;
-const SOCK_STREAM = 1;
-const SOCK_NONBLOCK = 0o4000;
-const SOCK_CLOEXEC = 0o2000000;
 const SOL_SOCKET = 1;
 const SCM_RIGHTS = 1;
 const MSG_NOSIGNAL = 0x4000;
 const MSG_CMSG_CLOEXEC = 0x40000000;
-
-const pair = Buffer.alloc(8);
-
-/** int socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fds); socketpair(2). */
-export function socketPair(): readonly [number, number] {
-  check(c.socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, pair), "socketpair");
-  return [pair.readInt32LE(0), pair.readInt32LE(4)];
-}
 
 /** struct msghdr, struct iovec, one struct cmsghdr with at most two descriptors, then the bytes; all in one piece of memory. */
 const iovecAt = 56;

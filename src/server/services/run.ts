@@ -1,6 +1,6 @@
 // Start, Log and Wait in one call.
 import { setTimeout } from "node:timers/promises";
-import type { RunRequest, RunResponse, StartResponse } from "../../gen/podium.ts";
+import type { RunRequest, RunResponse } from "../../gen/podium.ts";
 import { InvalidRequest } from "../../jobs/errors.ts";
 import type { Job } from "../../jobs/job.ts";
 import type { Caller, Jobs } from "../../jobs/jobs.ts";
@@ -11,22 +11,23 @@ import { jobInfo } from "../wire.ts";
 import { sendLog } from "./logger.ts";
 import { start } from "./starter.ts";
 
-/** A piece of output is the same bytes in both: LogResponse.success and RunResponse.output have one number. */
+/** Of the output. */
 const everything = { from: { stdout: 0, stderr: 0 }, snapshot: false };
 
 export async function run(
   jobs: Jobs,
-  context: Pick<CallContext, "audit">,
+  context: CallContext,
   caller: Caller,
   { start: wanted, noOutput }: RunRequest,
   send: Send<RunResponse>,
   signal: AbortSignal,
 ): Promise<void> {
   if (wanted === undefined) throw new InvalidRequest("start", "is not set", "say what to start");
-  const started: StartResponse = await start(jobs, context, caller, wanted, signal);
+  const started = await start(jobs, context, caller, wanted, signal);
   if (!(await send({ event: { $case: "started", value: started } }))) return;
   if (started.response?.$case !== "success") return;
   const job = jobs.find(caller, started.response.value.id);
+  // A piece is the same bytes as in Log's messages: LogResponse.success and RunResponse.output have one number.
   if (!noOutput && !(await endsSilentlyAtOnce(job, signal)))
     await sendLog(new FramedMessages(send), job, everything, signal);
   await jobs.untilEnded(job, signal);

@@ -19,7 +19,7 @@ export function starter(jobs: Jobs, context: CallContext): StarterServer {
 /** What Start answers. Throws where the request is refused before there is a job. */
 export async function start(
   jobs: Jobs,
-  { audit }: Pick<CallContext, "audit">,
+  { audit }: CallContext,
   caller: Caller,
   request: StartRequest,
   aborted: Abortable,
